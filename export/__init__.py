@@ -1,0 +1,1 @@
+"""One module per artefact made from a run directory."""

@@ -1,0 +1,1 @@
+"""Hierarchical compositional model by sparsifying a generator network, in Keras."""

@@ -1,0 +1,429 @@
+"""Configuration of one experiment: model, data and training (standard library only).
+
+Every field is also a command-line flag (`config_flags.py`), so its help, bounds and
+choices live here and nowhere else. A default equals the published value (Xing et al.
+2020) where one is published; a flag file holds only what differs from it.
+"""
+
+import dataclasses
+import json
+import math
+import pathlib
+from collections.abc import Iterator
+from typing import Any, TypeVar, get_type_hints
+
+GRID = 4  # The generator composes its image from 4 x 4 locations (Xing et al. 2020).
+WIDTHS_IN_BASE_CHANNELS = {8: 8, 16: 4, 32: 2, 64: 1, 128: 0.5}
+
+Config = TypeVar("Config")
+
+
+def _field(
+    default: Any,
+    help: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[Any, ...] | None = None,
+    resumable: bool = False,
+) -> Any:
+    """A dataclass field with what a flag needs to know about it.
+
+    `resumable` marks a field that may change when a run is resumed, because it does
+    not alter the values that a step computes.
+    """
+    metadata = {
+        "help": help,
+        "minimum": minimum,
+        "maximum": maximum,
+        "choices": choices,
+        "resumable": resumable,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def _check_fields(config: Any) -> None:
+    """Checks type, bounds and choices of every field; raises ValueError."""
+    hints = get_type_hints(type(config))
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if hints[field.name] == tuple[float, ...]:
+            if not isinstance(value, tuple) or not value:
+                raise ValueError(
+                    f"`{field.name}` must be a list of numbers. Received: {value!r}"
+                )
+            for item in value:
+                _check_value(field, float, item)
+        else:
+            _check_value(field, hints[field.name], value)
+
+
+def _check_value(field: dataclasses.Field, expected: type, value: Any) -> None:
+    accepted = (int, float) if expected is float else (expected,)
+    if isinstance(value, bool) and expected is not bool:
+        accepted = ()
+    if not isinstance(value, accepted):
+        raise ValueError(
+            f"`{field.name}` must be of type {expected.__name__}. Received: {value!r}"
+        )
+    if expected is float and not math.isfinite(value):
+        raise ValueError(f"`{field.name}` must be finite. Received: {value!r}")
+    minimum, maximum = field.metadata["minimum"], field.metadata["maximum"]
+    choices = field.metadata["choices"]
+    if minimum is not None and value < minimum:
+        raise ValueError(
+            f"`{field.name}` must be at least {minimum}. Received: {value!r}"
+        )
+    if maximum is not None and value > maximum:
+        raise ValueError(
+            f"`{field.name}` must be at most {maximum}. Received: {value!r}"
+        )
+    if choices is not None and value not in choices:
+        raise ValueError(
+            f"`{field.name}` must be one of {', '.join(map(str, choices))}. "
+            f"Received: {value!r}"
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The three networks: generator, encoder and critic.
+
+    Raises:
+        ValueError: a field is out of range, or two fields do not fit each other.
+    """
+
+    image_size: int = _field(
+        64, "Height and width of the images, in pixels.", choices=(32, 64, 128)
+    )
+    image_channels: int = _field(
+        3, "Image channels: 1 for grey, 3 for RGB.", choices=(1, 3)
+    )
+    base_channels: int = _field(
+        64,
+        "Feature maps at 64x64 (c); each halving of the resolution doubles them.",
+        minimum=1,
+        maximum=1024,
+    )
+    attributes: int = _field(
+        200,
+        "Attributes, the first level's basis functions, per location (V).",
+        minimum=1,
+        maximum=4096,
+    )
+    latent_size: int = _field(
+        200, "Length of the latent vector z.", minimum=1, maximum=65536
+    )
+    attribute_keep: float = _field(
+        0.1,
+        "Fraction of the attributes kept at each location; 1 keeps all (dense).",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    spatial_keep: tuple[float, ...] = _field(
+        (0.25, 0.25, 1 / 3),
+        "Fraction of the positions kept in each feature map, one value for each "
+        "sparse level from 8x8 upwards; the last value serves all further levels, "
+        "values beyond the last sparse level are unused; 1 keeps all (dense).",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    stddev_group_size: int = _field(
+        10,
+        "Images compared by the critic's minibatch standard deviation; the batch of "
+        "each replica must be smaller, or a multiple of it.",
+        minimum=1,
+        maximum=1024,
+    )
+
+    def __post_init__(self) -> None:
+        _check_fields(self)
+        if self.image_size == 128 and self.base_channels % 2:
+            raise ValueError(
+                "`base_channels` must be even for 128-pixel images, whose last block "
+                f"has base_channels / 2 feature maps. Received: {self.base_channels}"
+            )
+        if self.attribute_keep == 0 or 0 in self.spatial_keep:
+            raise ValueError(
+                "`attribute_keep` and `spatial_keep` must be above 0. Received: "
+                f"{self.attribute_keep} and {self.spatial_keep}"
+            )
+
+    @property
+    def resolutions(self) -> tuple[int, ...]:
+        """Output resolution of each generator block: (8, 16, 32, 64) at 64 pixels."""
+        blocks = int(math.log2(self.image_size // GRID))
+        return tuple(GRID * 2**block for block in range(1, blocks + 1))
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Feature maps of each generator block: (8c, 4c, 2c, c) at 64 pixels."""
+        return tuple(
+            int(WIDTHS_IN_BASE_CHANNELS[resolution] * self.base_channels)
+            for resolution in self.resolutions
+        )
+
+    @property
+    def attribute_k(self) -> int:
+        """Attributes kept at each location: 20 of 200 in the reference."""
+        return _kept(self.attribute_keep, self.attributes)
+
+    @property
+    def spatial_k(self) -> tuple[int, ...]:
+        """Positions kept in each map of a sparse level: (16, 64, 341) at 64 pixels."""
+        fractions = self.spatial_keep
+        return tuple(
+            _kept(fractions[min(level, len(fractions) - 1)], resolution**2)
+            for level, resolution in enumerate(self.resolutions[:-1])
+        )
+
+
+def _kept(fraction: float, total: int) -> int:
+    # 0.29 * 100 is 28.999999999999996 in floating point; it means 29.
+    return max(1, math.floor(fraction * total + 1e-6))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Where the images come from, and how they become square.
+
+    Raises:
+        ValueError: a field is out of range.
+    """
+
+    dataset: str = _field(
+        "avatars",
+        "avatars (drawn on this machine), folder:PATH (your own images), or the name "
+        "of a TensorFlow Datasets data set, such as celeb_a or lsun/bedroom.",
+    )
+    data_dir: str = _field(
+        "",
+        "Directory of prepared data sets; empty: TensorFlow Datasets' own "
+        "(~/tensorflow_datasets).",
+        resumable=True,
+    )
+    manual_dir: str = _field(
+        "",
+        "Directory with files downloaded by hand, for data sets that need it.",
+        resumable=True,
+    )
+    max_images: int = _field(
+        10_000,
+        "Train on the first images only; 0 uses all. 10,000 as published.",
+        minimum=0,
+    )
+    held_out: int = _field(
+        500,
+        "Images kept out of training, to measure reconstruction on.",
+        minimum=1,
+        maximum=100_000,
+    )
+    resize: str = _field(
+        "crop",
+        "How an image becomes square: crop cuts the centre square, stretch resizes "
+        "both sides.",
+        choices=("crop", "stretch"),
+    )
+    resize_filter: str = _field(
+        "lanczos",
+        "Antialiased resampling filter; the published work uses lanczos.",
+        choices=("lanczos", "area"),
+    )
+    horizontal_flip: bool = _field(
+        False, "Mirror every training image with probability one half."
+    )
+
+    def __post_init__(self) -> None:
+        _check_fields(self)
+        if not self.dataset or self.dataset == "folder:":
+            raise ValueError(
+                "`dataset` must be avatars, folder:PATH or the name of a TensorFlow "
+                f"Datasets data set. Received: {self.dataset!r}"
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Objective, optimisation and logging.
+
+    Raises:
+        ValueError: a field is out of range, or two fields do not fit each other.
+    """
+
+    steps: int = _field(
+        100_000,
+        "Training steps: critic and generator updates on one batch each.",
+        minimum=1,
+        resumable=True,
+    )
+    seconds: float = _field(
+        0.0,
+        "Stop after this many seconds of training in this session; 0: no limit.",
+        minimum=0.0,
+        resumable=True,
+    )
+    batch_size: int = _field(
+        50,
+        "Images in a batch, over all replicas. 50 to 100 as published.",
+        minimum=1,
+        maximum=65536,
+    )
+    critic_steps: int = _field(
+        1, "Critic updates for each generator update.", minimum=1, maximum=100
+    )
+    learning_rate: float = _field(
+        7e-4, "Adam's learning rate, for both updates.", minimum=1e-8, maximum=1.0
+    )
+    beta_1: float = _field(
+        0.0, "Adam's decay rate of the first moment.", minimum=0.0, maximum=0.9999
+    )
+    beta_2: float = _field(
+        # As published; WGAN-GP's own paper uses 0.9.
+        0.99,
+        "Adam's decay rate of the second moment.",
+        minimum=0.0,
+        maximum=0.99999,
+    )
+    gradient_penalty_weight: float = _field(
+        10.0, "Weight of the critic's gradient penalty.", minimum=0.0
+    )
+    drift_weight: float = _field(
+        1e-3, "Weight of the critic's squared score of real images.", minimum=0.0
+    )
+    reconstruction_weight: float = _field(
+        0.1,
+        "Weight of the squared error summed over pixels and channels.",
+        minimum=0.0,
+    )
+    ema_decay: float = _field(
+        0.0,
+        "Decay of a moving average of the generator's weights, used for sampling; "
+        "0: none, as published.",
+        minimum=0.0,
+        maximum=0.99999,
+    )
+    precision: str = _field(
+        "float32",
+        "Arithmetic of the networks; bfloat16 keeps float32 variables and losses.",
+        choices=("float32", "bfloat16"),
+    )
+    execution: str = _field(
+        "fast",
+        "fast: the exact rewrites that skip zeros; reference: the plain formulas. "
+        "Same values, same checkpoints.",
+        choices=("fast", "reference"),
+        resumable=True,
+    )
+    replicas: int = _field(
+        0,
+        "Devices to train on; 0: every GPU, or the CPU as one. Results do not depend "
+        "on it.",
+        minimum=0,
+        maximum=1024,
+        resumable=True,
+    )
+    seed: int = _field(
+        0,
+        "Seed of initial weights, order of the data and noise.",
+        minimum=0,
+        maximum=2**31 - 1,
+    )
+    log_every: int = _field(
+        20, "Steps between lines of metrics.jsonl.", minimum=1, resumable=True
+    )
+    image_every: int = _field(
+        500, "Steps between image grids.", minimum=1, resumable=True
+    )
+    checkpoint_every: int = _field(
+        500, "Steps between checkpoints.", minimum=1, resumable=True
+    )
+
+    def __post_init__(self) -> None:
+        _check_fields(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExperimentConfig:
+    """One experiment: what `config.json` of a run directory holds.
+
+    Raises:
+        ValueError: the batch cannot be divided among replicas or groups.
+    """
+
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+
+    def __post_init__(self) -> None:
+        check_batch(self, max(1, self.train.replicas))
+
+    def sections(self) -> Iterator[tuple[str, Any]]:
+        """The (name, dataclass) pairs, in order: model, data, train."""
+        for field in dataclasses.fields(self):
+            yield field.name, getattr(self, field.name)
+
+    def to_json(self) -> dict[str, dict[str, Any]]:
+        """Nested dictionary of plain values, for `json.dump`."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))
+
+    @classmethod
+    def from_json(cls, values: dict[str, dict[str, Any]]) -> "ExperimentConfig":
+        """The inverse of `to_json`; raises ValueError on unknown names."""
+        return cls(
+            model=_from_mapping(ModelConfig, values.get("model", {})),
+            data=_from_mapping(DataConfig, values.get("data", {})),
+            train=_from_mapping(TrainConfig, values.get("train", {})),
+        )
+
+
+def check_batch(config: ExperimentConfig, replicas: int) -> None:
+    """Raises ValueError unless `replicas` can share the batch in equal parts."""
+    batch, group = config.train.batch_size, config.model.stddev_group_size
+    if batch % replicas:
+        raise ValueError(
+            f"`batch_size` must be a multiple of the {replicas} replicas. "
+            f"Received: {batch}"
+        )
+    local = batch // replicas
+    if local > group and local % group:
+        raise ValueError(
+            f"`batch_size` must give each of {replicas} replica(s) a multiple of "
+            f"stddev_group_size={group} images. Received: {batch}, which gives {local}"
+        )
+
+
+def differences(old: ExperimentConfig, new: ExperimentConfig) -> list[str]:
+    """What forbids resuming `old` as `new`: lines such as `seed: 0 -> 1`."""
+    lines = []
+    for (_, before), (_, after) in zip(old.sections(), new.sections(), strict=True):
+        for field in dataclasses.fields(before):
+            values = getattr(before, field.name), getattr(after, field.name)
+            if values[0] != values[1] and not field.metadata["resumable"]:
+                lines.append(f"{field.name}: {values[0]} -> {values[1]}")
+    return lines
+
+
+def read(path: str | pathlib.Path) -> ExperimentConfig:
+    """Reads the `config.json` of a run directory.
+
+    Raises:
+        ValueError: not a configuration that this version understands.
+        OSError: the file cannot be read.
+    """
+    try:
+        return ExperimentConfig.from_json(json.loads(pathlib.Path(path).read_text()))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is not a valid configuration: {error}") from error
+
+
+def _from_mapping(kind: type[Config], values: dict[str, Any]) -> Config:
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    unknown = sorted(set(values) - set(fields))
+    if unknown:
+        raise ValueError(f"unknown field(s) {', '.join(unknown)}")
+    return kind(
+        **{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+    )
