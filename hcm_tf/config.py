@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any, TypeVar, get_type_hints
 
 GRID = 4  # The generator composes its image from 4 x 4 locations (Xing et al. 2020).
+RESIDUAL_RESOLUTION = 32  # Blocks at this resolution have a shortcut.
 WIDTHS_IN_BASE_CHANNELS = {8: 8, 16: 4, 32: 2, 64: 1, 128: 0.5}
 
 Config = TypeVar("Config")
@@ -162,6 +163,16 @@ class ModelConfig:
             int(WIDTHS_IN_BASE_CHANNELS[resolution] * self.base_channels)
             for resolution in self.resolutions
         )
+
+    @property
+    def trunk_widths(self) -> tuple[int, ...]:
+        """Feature maps of each trunk block, from the image down: (c, 2c, 4c, 8c)."""
+        return self.widths[::-1]
+
+    @property
+    def trunk_residual_block(self) -> int:
+        """Index of the trunk block that has a shortcut: 1 at 64 pixels."""
+        return self.resolutions[::-1].index(RESIDUAL_RESOLUTION)
 
     @property
     def attribute_k(self) -> int:

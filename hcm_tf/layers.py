@@ -1,0 +1,246 @@
+"""Keras layers of the three networks: top-k sparsity, equalised weights, stddev."""
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+from hcm_tf import sparsity
+from hcm_tf.execution import EXECUTIONS, convolve
+from hcm_tf.sparsity import Tensor
+
+# He et al. 2015: keeps the variance of a layer that a ReLU follows.
+RELU_GAIN = math.sqrt(2.0)
+
+
+class _TopK(keras.layers.Layer):
+    """Keeps the activations of one level that reach the k-th largest (Xing et al.).
+
+    Args:
+        k: activations to keep among the competitors, at least 1.
+        execution: "fast" or "reference", how the k-th largest value is found.
+
+    Raises:
+        ValueError: `k` is below 1, or above the number of competitors.
+    """
+
+    def __init__(self, k: int, execution: str = "fast", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if k < 1:
+            raise ValueError(f"`k` must be at least 1. Received: k={k}")
+        self.k = k
+        self.execution = execution
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        competitors = self._competitors(input_shape)
+        if self.k > competitors:
+            raise ValueError(
+                f"`k` must be between 1 and {competitors} (competitors in an input of "
+                f"shape {tuple(input_shape)}). Received: k={self.k}"
+            )
+        self.built = True
+
+    def call(self, x: Tensor) -> Tensor:
+        return sparsity.keep(x, self.mask(x))
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "k": self.k, "execution": self.execution}
+
+
+class ChannelTopK(_TopK):
+    """Keeps the k largest channels at each location: `(..., channels)`.
+
+    See `sparsity.channel_top_k_mask` for ties and ranges.
+    """
+
+    @staticmethod
+    def _competitors(input_shape: tuple) -> int:
+        return input_shape[-1]
+
+    def mask(self, x: Tensor) -> Tensor:
+        """Boolean mask of the activations that stay."""
+        select = EXECUTIONS[self.execution].select
+        return sparsity.channel_top_k_mask(x, self.k, select)
+
+
+class SpatialTopK(_TopK):
+    """Keeps the k largest positions of each channel: `(batch, height, width, C)`.
+
+    See `sparsity.spatial_top_k_mask` for ties and ranges.
+    """
+
+    @staticmethod
+    def _competitors(input_shape: tuple) -> int:
+        return input_shape[1] * input_shape[2]
+
+    def mask(self, x: Tensor) -> Tensor:
+        """Boolean mask of the activations that stay."""
+        select = EXECUTIONS[self.execution].select
+        return sparsity.spatial_top_k_mask(x, self.k, select)
+
+
+class _Equalized(keras.layers.Layer):
+    """A kernel drawn from N(0, 1) and scaled by gain / sqrt(fan_in) when it is used.
+
+    The equalised learning rate of Karras et al. 2018: every weight then moves at the
+    same relative speed under Adam. fan_in is the product of all kernel dimensions but
+    the last.
+    """
+
+    def __init__(self, gain: float = RELU_GAIN, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.gain = gain
+
+    def _add_kernel(self, shape: tuple[int, ...]) -> None:
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=shape,
+            initializer=keras.initializers.RandomNormal(stddev=1.0),
+        )
+        self.scale = self.gain / math.sqrt(math.prod(shape[:-1]))
+
+    def _scaled(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """`(x, kernel)`, the smaller of the two scaled: products are linear in both."""
+        kernel = ops.convert_to_tensor(self.kernel, dtype=self.compute_dtype)
+        if math.prod(kernel.shape) > math.prod(x.shape[1:]):
+            return x * self.scale, kernel
+        return x, kernel * self.scale
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "gain": self.gain}
+
+
+class EqualizedDense(_Equalized):
+    """Dense layer with equalised learning rate and a bias: `(batch, units)`.
+
+    Args:
+        units: outputs.
+        gain: factor of the scale gain / sqrt(fan_in).
+    """
+
+    def __init__(self, units: int, gain: float = RELU_GAIN, **kwargs: Any) -> None:
+        super().__init__(gain=gain, **kwargs)
+        self.units = units
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self._add_kernel((input_shape[-1], self.units))
+        self.bias = self.add_weight(
+            name="bias", shape=(self.units,), initializer="zeros"
+        )
+        self.built = True
+
+    def call(self, x: Tensor) -> Tensor:
+        x, kernel = self._scaled(x)
+        return ops.matmul(x, kernel) + self.bias
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "units": self.units}
+
+
+class EqualizedConv2D(_Equalized):
+    """Convolution with equalised learning rate, stride 1, same padding, no bias.
+
+    Args:
+        filters: output feature maps.
+        kernel_size: height and width of the kernel.
+        gain: factor of the scale gain / sqrt(fan_in).
+    """
+
+    def __init__(
+        self, filters: int, kernel_size: int, gain: float = RELU_GAIN, **kwargs: Any
+    ) -> None:
+        super().__init__(gain=gain, **kwargs)
+        self.filters = filters
+        self.kernel_size = kernel_size
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        size = self.kernel_size
+        self._add_kernel((size, size, input_shape[-1], self.filters))
+        self.built = True
+
+    def call(self, x: Tensor) -> Tensor:
+        return convolve(*self._scaled(x))
+
+    def get_config(self) -> dict[str, Any]:
+        config = {"filters": self.filters, "kernel_size": self.kernel_size}
+        return {**super().get_config(), **config}
+
+
+class UpsampledConv2D(EqualizedConv2D):
+    """The 3x3 `EqualizedConv2D` of its input at twice the size (nearest neighbour)."""
+
+    def __init__(self, filters: int, execution: str = "fast", **kwargs: Any) -> None:
+        super().__init__(filters, kernel_size=3, **kwargs)
+        self.execution = execution
+
+    def call(self, x: Tensor) -> Tensor:
+        return EXECUTIONS[self.execution].upsample_convolve(*self._scaled(x))
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["kernel_size"]
+        return {**config, "execution": self.execution}
+
+
+class PlacedConv2D(UpsampledConv2D):
+    """The `UpsampledConv2D` of attributes placed into their own location's channels.
+
+    Input `(batch, 4, 4, V)`. The kernel is kept as a dictionary `(16, V, 3, 3,
+    filters)`, every location's rows together; `execution.placement_kernel` gives the
+    published layout.
+    """
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        _, height, width, attributes = input_shape
+        self._add_kernel((height * width, attributes, 3, 3, self.filters))
+        self.built = True
+
+    def call(self, x: Tensor) -> Tensor:
+        return EXECUTIONS[self.execution].place_convolve(*self._scaled(x))
+
+
+class MinibatchStddev(keras.layers.Layer):
+    """Appends how much the images of a group differ, as one more channel.
+
+    Minibatch standard deviation (Karras et al. 2018): over groups of
+    min(`group_size`, batch) images, sqrt(variance + 1e-8) averaged over height, width
+    and channels. Image i belongs to group i modulo (batch / group).
+
+    Args:
+        group_size: images in a group; the batch must be smaller, or a multiple of it.
+
+    Raises:
+        ValueError: the batch is not known, or cannot be divided into groups.
+    """
+
+    def __init__(self, group_size: int = 10, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.group_size = group_size
+
+    def call(self, x: Tensor) -> Tensor:
+        batch, height, width, channels = x.shape
+        if batch is None or batch % min(self.group_size, batch):
+            raise ValueError(
+                f"The batch must be known, and at most {self.group_size} images or a "
+                f"multiple of them. Received: {batch}"
+            )
+        group = min(self.group_size, batch)
+        # A difference of nearly equal numbers: never in half precision.
+        groups = ops.reshape(
+            ops.cast(x, keras.backend.result_type(x.dtype, "float32")),
+            (group, batch // group, height, width, channels),
+        )
+        deviation = ops.sqrt(ops.var(groups, axis=0) + 1e-8)
+        statistic = ops.mean(deviation, axis=(1, 2, 3), keepdims=True)
+        statistic = ops.tile(statistic, (group, height, width, 1))
+        return ops.concatenate([x, ops.cast(statistic, x.dtype)], axis=-1)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return (*input_shape[:-1], input_shape[-1] + 1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "group_size": self.group_size}

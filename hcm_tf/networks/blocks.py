@@ -1,0 +1,210 @@
+"""Blocks of the networks: the generator's going up, the trunk's going down."""
+
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from hcm_tf.execution import upsample
+from hcm_tf.layers import (
+    EqualizedConv2D,
+    PlacedConv2D,
+    SpatialTopK,
+    UpsampledConv2D,
+)
+from hcm_tf.sparsity import Tensor, keep
+
+# Slope of the leaky ReLU for negative values, in encoder and critic.
+NEGATIVE_SLOPE = 0.2
+
+
+class BlockGates(NamedTuple):
+    """What a generator block decided in one forward pass, as boolean masks.
+
+    Attributes:
+        first: where the first convolution is positive, `(batch, n, n, width)`.
+        second: where the second convolution is positive.
+        kept: which outputs the top-k selection kept; all true without selection.
+    """
+
+    first: Tensor
+    second: Tensor
+    kept: Tensor
+
+
+class GeneratorBlock(keras.layers.Layer):
+    """Upsample, conv3 ReLU, conv3 ReLU, keep the top k positions of each channel.
+
+    Args:
+        width: feature maps.
+        k: positions kept in each feature map; None keeps all.
+        placed: the input holds attributes, each owning its location's channel.
+        residual: adds the upsampled 1x1 convolution of the input after the second
+            ReLU; the selection then works on the signed sum.
+        execution: "fast" or "reference".
+    """
+
+    def __init__(
+        self,
+        width: int,
+        *,
+        k: int | None,
+        placed: bool = False,
+        residual: bool = False,
+        execution: str = "fast",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        dtype = self.dtype_policy
+        first = PlacedConv2D if placed else UpsampledConv2D
+        self.width = width
+        self.first = first(width, execution, dtype=dtype, name="first")
+        self.second = EqualizedConv2D(width, 3, dtype=dtype, name="second")
+        self.shortcut = (
+            EqualizedConv2D(width, 1, dtype=dtype, name="shortcut")
+            if residual
+            else None
+        )
+        self.top_k = (
+            None if k is None else SpatialTopK(k, execution, dtype=dtype, name="top_k")
+        )
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        output_shape = self.compute_output_shape(input_shape)
+        self.first.build(input_shape)
+        self.second.build(output_shape)
+        if self.shortcut is not None:
+            self.shortcut.build(input_shape)
+        if self.top_k is not None:
+            self.top_k.build(output_shape)
+        self.built = True
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        batch, height, width, _ = input_shape
+        return (batch, 2 * height, 2 * width, self.width)
+
+    def call(self, x: Tensor) -> Tensor:
+        """The block's output: `(batch, n, n, C)` -> `(batch, 2n, 2n, width)`."""
+        return self.trace(x)[1]
+
+    def trace(self, x: Tensor) -> tuple[Tensor, Tensor, BlockGates]:
+        """`(response, code, gates)`: before and after selection, and the decisions."""
+        hidden = ops.relu(self.first(x))
+        composed = ops.relu(self.second(hidden))
+        response = self._add_shortcut(composed, x)
+        if self.top_k is None:
+            kept = ops.ones_like(response, dtype="bool")
+            code = response
+        else:
+            kept = self.top_k.mask(response)
+            code = keep(response, kept)
+        gates = BlockGates(first=hidden > 0, second=composed > 0, kept=kept)
+        return response, code, gates
+
+    def replay(self, x: Tensor, gates: BlockGates) -> Tensor:
+        """The linear map that recorded gates make of this block."""
+        hidden = keep(self.first(x), gates.first)
+        composed = keep(self.second(hidden), gates.second)
+        return keep(self._add_shortcut(composed, x), gates.kept)
+
+    def _add_shortcut(self, composed: Tensor, x: Tensor) -> Tensor:
+        if self.shortcut is None:
+            return composed
+        return composed + upsample(self.shortcut(x))
+
+
+class DownBlock(keras.layers.Layer):
+    """conv3 lrelu, conv3 lrelu, average-pool 2 (encoder and critic).
+
+    Args:
+        width: feature maps.
+        residual: adds the 1x1 convolution of the average-pooled input.
+    """
+
+    def __init__(self, width: int, *, residual: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        dtype = self.dtype_policy
+        self.width = width
+        self.first = EqualizedConv2D(width, 3, dtype=dtype, name="first")
+        self.second = EqualizedConv2D(width, 3, dtype=dtype, name="second")
+        self.shortcut = (
+            EqualizedConv2D(width, 1, dtype=dtype, name="shortcut")
+            if residual
+            else None
+        )
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        batch, height, width, _ = input_shape
+        self.first.build(input_shape)
+        self.second.build((batch, height, width, self.width))
+        if self.shortcut is not None:
+            self.shortcut.build(input_shape)
+        self.built = True
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        batch, height, width, _ = input_shape
+        return (batch, height // 2, width // 2, self.width)
+
+    def call(self, x: Tensor) -> Tensor:
+        """`(batch, n, n, C)` -> `(batch, n / 2, n / 2, width)`."""
+        y = leaky_relu(self.first(x))
+        y = halve(leaky_relu(self.second(y)))
+        return y if self.shortcut is None else y + self.shortcut(halve(x))
+
+
+class Trunk(keras.layers.Layer):
+    """What encoder and critic share in form: conv5 lrelu, then blocks down to 4x4.
+
+    Args:
+        widths: feature maps of each block, from the image down.
+        residual_block: index of the block with a shortcut.
+    """
+
+    def __init__(
+        self, widths: tuple[int, ...], *, residual_block: int, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        dtype = self.dtype_policy
+        self.from_image = EqualizedConv2D(widths[0], 5, dtype=dtype, name="image")
+        self.blocks = [
+            DownBlock(
+                width,
+                residual=index == residual_block,
+                dtype=dtype,
+                name=f"down{index + 1}",
+            )
+            for index, width in enumerate(widths)
+        ]
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.from_image.build(input_shape)
+        shape = (*input_shape[:-1], self.from_image.filters)
+        for block in self.blocks:
+            block.build(shape)
+            shape = block.compute_output_shape(shape)
+        self.built = True
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        shape = input_shape
+        for block in self.blocks:
+            shape = block.compute_output_shape(shape)
+        return shape
+
+    def call(self, images: Tensor) -> Tensor:
+        """`(batch, size, size, channels)` -> `(batch, 4, 4, widths[-1])`."""
+        x = leaky_relu(self.from_image(images))
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+def leaky_relu(x: Tensor) -> Tensor:
+    """max(x, 0.2 x)."""
+    return ops.leaky_relu(x, negative_slope=NEGATIVE_SLOPE)
+
+
+def halve(x: Tensor) -> Tensor:
+    """Averages 2x2 pixels: `(batch, n, n, C)` -> `(batch, n / 2, n / 2, C)`."""
+    return ops.average_pool(
+        x, 2, strides=2, padding="valid", data_format="channels_last"
+    )

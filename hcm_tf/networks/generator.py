@@ -1,0 +1,196 @@
+"""The sparse generator: latent -> attributes -> parts -> image (Xing et al. 2020)."""
+
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from hcm_tf.config import GRID, RESIDUAL_RESOLUTION
+from hcm_tf.layers import (
+    RELU_GAIN,
+    ChannelTopK,
+    EqualizedConv2D,
+    EqualizedDense,
+)
+from hcm_tf.networks.blocks import BlockGates, GeneratorBlock
+from hcm_tf.sparsity import Tensor, keep
+
+
+class Trace(NamedTuple):
+    """One forward pass, recorded.
+
+    Level 0 holds the attributes of the 4x4 locations, level n the output of block n.
+
+    Attributes:
+        responses: the activations of each sparse level before selection, each
+            `(batch, height, width, channels)`.
+        codes: the same after selection: the sparse codes.
+        gates: `BlockGates` of each block.
+        logits: the image before tanh, `(batch, size, size, image_channels)`.
+        image: tanh of the logits, in [-1, 1].
+    """
+
+    responses: tuple[Tensor, ...]
+    codes: tuple[Tensor, ...]
+    gates: tuple[BlockGates, ...]
+    logits: Tensor
+    image: Tensor
+
+
+class Generator(keras.Model):
+    """A generator that keeps its top-k activations at every level (Xing et al. 2020).
+
+    The latent becomes attributes at 4x4 locations, of which each location keeps the
+    strongest; attribute v at location l owns a basis function, and every block above
+    composes the image from the strongest positions of its feature maps.
+
+    Args:
+        resolutions: output resolution of each block, doubling from 8.
+        widths: feature maps of each block.
+        attributes: attributes per location (V).
+        attribute_k: attributes kept at each location.
+        spatial_k: positions kept in each feature map, for every block but the last.
+        image_channels: channels of the image.
+        execution: "fast" or "reference" (see `execution.py`); same values.
+
+    Raises:
+        ValueError: the lengths do not agree, or a k is out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        resolutions: tuple[int, ...] = (8, 16, 32, 64),
+        widths: tuple[int, ...] = (512, 256, 128, 64),
+        attributes: int = 200,
+        attribute_k: int = 20,
+        spatial_k: tuple[int, ...] = (16, 64, 341),
+        image_channels: int = 3,
+        execution: str = "fast",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if not len(resolutions) == len(widths) == len(spatial_k) + 1:
+            raise ValueError(
+                "`resolutions` and `widths` must be one longer than `spatial_k`. "
+                f"Received: {resolutions}, {widths}, {spatial_k}"
+            )
+        dtype = self.dtype_policy
+        self.image_size = resolutions[-1]
+        self.image_channels = image_channels
+        self.fc = EqualizedDense(
+            GRID * GRID * widths[0], gain=RELU_GAIN / 4, dtype=dtype, name="fc"
+        )
+        self.attribute_conv = EqualizedConv2D(
+            attributes, 3, dtype=dtype, name="attributes"
+        )
+        self.attribute_top_k = ChannelTopK(
+            attribute_k, execution, dtype=dtype, name="attribute_top_k"
+        )
+        self.blocks = [
+            GeneratorBlock(
+                width,
+                k=k,
+                placed=level == 0,
+                residual=resolution == RESIDUAL_RESOLUTION,
+                execution=execution,
+                dtype=dtype,
+                name=f"block{level + 1}",
+            )
+            for level, (resolution, width, k) in enumerate(
+                zip(resolutions, widths, (*spatial_k, None), strict=True)
+            )
+        ]
+        self.to_image = EqualizedConv2D(image_channels, 5, dtype=dtype, name="image")
+
+    @property
+    def level_names(self) -> tuple[str, ...]:
+        """Names of the sparse levels, lowest first: attributes, 8x8, 16x16, 32x32."""
+        sizes = [GRID * 2**level for level in range(1, len(self.blocks))]
+        return ("attributes", *(f"{size}x{size}" for size in sizes))
+
+    def build(self, input_shape: tuple[int | None, int]) -> None:
+        """Builds every layer for latents of shape `(batch, latent_size)`."""
+        self.fc.build(input_shape)
+        shape = (None, GRID, GRID, self.fc.units // (GRID * GRID))
+        self.attribute_conv.build(shape)
+        shape = (None, GRID, GRID, self.attribute_conv.filters)
+        self.attribute_top_k.build(shape)
+        for block in self.blocks:
+            block.build(shape)
+            shape = block.compute_output_shape(shape)
+        self.to_image.build(shape)
+        self.latent_size = input_shape[-1]
+        self.built = True
+
+    def call(self, latent: Tensor) -> Tensor:
+        """Draws images: `(batch, latent_size)` -> `(batch, size, size, channels)`."""
+        return self.trace(latent).image
+
+    def trace(self, latent: Tensor) -> Trace:
+        """Draws images and records how: codes of every level, and all gates."""
+        response = self._respond(latent)
+        code = keep(response, self.attribute_top_k.mask(response))
+        responses, codes, gates = [response], [code], []
+        for block in self.blocks:
+            response, code, block_gates = block.trace(code)
+            responses.append(response)
+            codes.append(code)
+            gates.append(block_gates)
+        logits = self._to_logits(code)
+        return Trace(
+            responses=tuple(responses[:-1]),
+            codes=tuple(codes[:-1]),
+            gates=tuple(gates),
+            logits=logits,
+            image=ops.tanh(logits),
+        )
+
+    def replay(
+        self,
+        level: int,
+        code: Tensor,
+        gates: tuple[BlockGates, ...],
+        until: int | None = None,
+    ) -> Tensor:
+        """Decodes a level's code, or any part of one, through recorded gates.
+
+        With its gates fixed the network above a level is linear and has no bias, so
+        that the results of the parts of a code sum to the result of the code.
+
+        Args:
+            level: level of `code`, 0 for the attributes.
+            code: `(batch, height, width, channels)`.
+            gates: those of all blocks, from `trace`, of the same batch or of batch 1.
+            until: level to stop at, above `level`; None goes on to the image.
+
+        Returns:
+            The code of level `until`, or the image before tanh.
+
+        Raises:
+            ValueError: `level` or `until` is out of range.
+        """
+        levels = len(self.blocks)
+        if not 0 <= level < levels:
+            raise ValueError(
+                f"`level` must be between 0 and {levels - 1}. Received: {level}"
+            )
+        if until is not None and not level < until < levels:
+            raise ValueError(
+                f"`until` must be between {level + 1} and {levels - 1}. "
+                f"Received: {until}"
+            )
+        for block, block_gates in zip(
+            self.blocks[level:until], gates[level:until], strict=True
+        ):
+            code = block.replay(code, block_gates)
+        return self._to_logits(code) if until is None else code
+
+    def _respond(self, latent: Tensor) -> Tensor:
+        latent = ops.cast(latent, self.compute_dtype)
+        x = ops.relu(self.fc(latent))
+        x = ops.reshape(x, (-1, GRID, GRID, x.shape[-1] // (GRID * GRID)))
+        return ops.relu(self.attribute_conv(x))
+
+    def _to_logits(self, code: Tensor) -> Tensor:
+        return ops.cast(self.to_image(code), self.variable_dtype)

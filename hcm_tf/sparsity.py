@@ -1,0 +1,89 @@
+"""Top-k activation sparsity (Xing et al. 2020): which activations stay.
+
+A level of the generator keeps an activation when it reaches the k-th largest value of
+its competitors: the channels at one location, or the positions of one channel. Equal
+values stay together, so more than k can be kept; where fewer than k values are
+positive after a ReLU the threshold is 0 and nothing is cut. The functions return the
+mask and leave the values alone: the gradient reaches the kept values only, and a
+recorded mask can take the place of a computed one.
+"""
+
+from collections.abc import Callable
+
+from keras import KerasTensor, ops
+
+Tensor = KerasTensor
+Select = Callable[[Tensor, int], Tensor]
+
+
+def kth_largest(x: Tensor, k: int) -> Tensor:
+    """The k-th largest value along the last axis, by sorting.
+
+    Args:
+        x: floating point `(..., n)`.
+        k: rank, from 1 (the maximum) to n.
+
+    Returns:
+        `(..., 1)`, of the dtype of `x`.
+    """
+    return ops.top_k(x, k)[0][..., -1:]
+
+
+def channel_top_k_mask(x: Tensor, k: int, select: Select = kth_largest) -> Tensor:
+    """Keeps, at each location, the channels that reach the k-th largest one.
+
+    Args:
+        x: floating point `(..., channels)`.
+        k: channels to keep, from 1 to `channels`; `channels` keeps all.
+        select: returns the k-th largest value along the last axis.
+
+    Returns:
+        Boolean mask of the shape of `x`.
+
+    Raises:
+        ValueError: `k` is out of range.
+    """
+    _check_k(k, x.shape[-1], "channels")
+    if k == x.shape[-1]:
+        return ops.ones_like(x, dtype="bool")
+    return x >= select(x, k)
+
+
+def spatial_top_k_mask(x: Tensor, k: int, select: Select = kth_largest) -> Tensor:
+    """Keeps, in each channel, the positions that reach the k-th largest one.
+
+    Args:
+        x: floating point `(batch, height, width, channels)`.
+        k: positions to keep, from 1 to height * width, which keeps all.
+        select: returns the k-th largest value along the last axis.
+
+    Returns:
+        Boolean mask of the shape of `x`.
+
+    Raises:
+        ValueError: `x` is not of rank 4, or `k` is out of range.
+    """
+    if len(x.shape) != 4:
+        raise ValueError(
+            "`x` must have the shape (batch, height, width, channels). "
+            f"Received: {tuple(x.shape)}"
+        )
+    _, height, width, channels = x.shape
+    _check_k(k, height * width, "positions")
+    if k == height * width:
+        return ops.ones_like(x, dtype="bool")
+    positions = ops.reshape(
+        ops.transpose(x, (0, 3, 1, 2)), (-1, channels, height * width)
+    )
+    threshold = ops.reshape(select(positions, k), (-1, 1, 1, channels))
+    return x >= threshold
+
+
+def keep(x: Tensor, mask: Tensor) -> Tensor:
+    """`x` where `mask` is true, zero elsewhere; the gradient follows the mask."""
+    return ops.where(mask, x, ops.zeros((), dtype=x.dtype))
+
+
+def _check_k(k: int, total: int, what: str) -> None:
+    if not 1 <= k <= total:
+        raise ValueError(f"`k` must be between 1 and {total} ({what}). Received: k={k}")
