@@ -10,3 +10,41 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
     [tf.config.LogicalDeviceConfiguration()] * 2,
 )
+
+import pytest
+
+from hcm_tf import checkpoint, experiment, run_directory
+from hcm_tf.config import ExperimentConfig, ModelConfig, TrainConfig
+
+# Small enough for most tests: two feature maps, a dozen attributes, 32 pixels.
+TINY = ExperimentConfig(
+    model=ModelConfig(
+        image_size=32,
+        base_channels=2,
+        attributes=12,
+        latent_size=6,
+        attribute_keep=0.25,
+        stddev_group_size=4,
+    ),
+    train=TrainConfig(batch_size=4, ema_decay=0.9),
+)
+
+
+@pytest.fixture
+def tiny_config() -> ExperimentConfig:
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory):
+    """A run directory with one checkpoint, of networks that were never trained."""
+    return write_run(tmp_path_factory.mktemp("run"), TINY)
+
+
+def write_run(directory, config: ExperimentConfig):
+    """Writes what a run of no steps would leave: configuration and checkpoint."""
+    trainer = experiment.build_trainer(config, replicas=1)
+    run_directory.write_config(config, directory, replicas=1)
+    saved = tf.train.Checkpoint(**experiment.saved_objects(trainer))
+    checkpoint.manager(directory, saved).save(checkpoint_number=0)
+    return directory

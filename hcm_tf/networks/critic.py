@@ -42,6 +42,7 @@ class Critic(keras.Model):
         """Builds every layer for images of shape `(batch, size, size, channels)`."""
         self.trunk.build(input_shape)
         shape = self.trunk.compute_output_shape(input_shape)
+        self.stddev.build(shape)
         shape = self.stddev.compute_output_shape(shape)
         self.last.build(shape)
         _, height, width, _ = shape

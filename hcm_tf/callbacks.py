@@ -1,0 +1,245 @@
+"""What happens around the training steps: progress, logs, pictures, checkpoints."""
+
+import json
+import pathlib
+import signal
+import time
+from typing import Any
+
+import keras
+import tensorflow as tf
+from tqdm import tqdm
+
+from hcm_tf import pictures
+from hcm_tf.evaluation import Preview
+
+METRICS_FILE = "metrics.jsonl"
+SHOWN = {
+    "critic_loss": "critic",
+    "generator_loss": "generator",
+    "reconstruction_error": "reconstruction",
+}
+
+
+class _StepCallback(keras.callbacks.Callback):
+    """Calls `on_step(step, logs)` with the run's step, counted from 1."""
+
+    def __init__(self, first_step: int) -> None:
+        super().__init__()
+        self.first_step = first_step
+
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        self.on_step(self.first_step + batch + 1, logs or {})
+
+    def on_step(self, step: int, logs: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+
+class Progress(_StepCallback):
+    """A progress bar: steps, images per second, time left and losses."""
+
+    def __init__(self, first_step: int, steps: int, batch_size: int) -> None:
+        super().__init__(first_step)
+        self.steps = steps
+        self.batch_size = batch_size
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self.bar = tqdm(
+            total=self.steps,
+            initial=self.first_step,
+            unit="step",
+            dynamic_ncols=True,
+            mininterval=0.5,
+            bar_format="{n_fmt}/{total_fmt} steps |{bar:12}| {remaining} left{postfix}",
+        )
+        self.bar.set_postfix_str("the first step takes a little longer")
+
+    def on_step(self, step: int, logs: dict[str, Any]) -> None:
+        shown = self.bar.last_print_t
+        self.bar.update(step - self.bar.n)
+        if self.bar.last_print_t != shown and step > self.first_step + 1:
+            rate = self.bar.format_dict["rate"] or 0.0
+            losses = (f"{SHOWN[name]} {float(logs[name]):.3g}" for name in SHOWN)
+            self.bar.set_postfix_str(
+                f"{rate * self.batch_size:.1f} images/s, {', '.join(losses)}",
+                refresh=False,
+            )
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self.bar.close()
+
+
+class MetricsLog(_StepCallback):
+    """Writes losses and speed to `metrics.jsonl` and to TensorBoard."""
+
+    def __init__(
+        self,
+        first_step: int,
+        run_dir: pathlib.Path,
+        writer: tf.summary.SummaryWriter,
+        *,
+        every: int,
+        batch_size: int,
+    ) -> None:
+        super().__init__(first_step)
+        self.path = run_dir / METRICS_FILE
+        self.writer = writer
+        self.every = every
+        self.batch_size = batch_size
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        forget_after(self.path, self.first_step)
+        self.since = (self.first_step, time.perf_counter())
+
+    def on_step(self, step: int, logs: dict[str, Any]) -> None:
+        if step == self.first_step + 1:
+            # Tracing belongs to the first step and would spoil the first rate.
+            self.since = (step, time.perf_counter())
+        if step % self.every:
+            return
+        values = {name: float(value) for name, value in logs.items()}
+        then, now = self.since, (step, time.perf_counter())
+        if now[0] > then[0]:
+            steps_per_second = (now[0] - then[0]) / (now[1] - then[1])
+            values["images_per_second"] = steps_per_second * self.batch_size
+        self.since = now
+        append(self.path, {"step": step, **values})
+        with self.writer.as_default(step=step):
+            for name, value in values.items():
+                tf.summary.scalar(f"training/{name}", value)
+
+
+class Pictures(_StepCallback):
+    """Draws fixed latents and held-out reconstructions, and measures them."""
+
+    def __init__(
+        self,
+        first_step: int,
+        run_dir: pathlib.Path,
+        writer: tf.summary.SummaryWriter,
+        preview: Preview,
+        *,
+        every: int,
+    ) -> None:
+        super().__init__(first_step)
+        self.run_dir = run_dir
+        self.writer = writer
+        self.preview = preview
+        self.every = every
+        self.drawn_at = None
+
+    def on_step(self, step: int, logs: dict[str, Any]) -> None:
+        if step % self.every == 0:
+            self.draw(step)
+
+    def draw(self, step: int) -> dict[str, float]:
+        """Writes the pictures of one step; returns what was measured."""
+        if self.drawn_at == step:
+            return self.measured
+        self.measured = self.preview.measure()
+        grids = {
+            "samples": pictures.grid(self.preview.samples()),
+            "reconstructions": pictures.grid(self.preview.reconstructions(), columns=8),
+        }
+        append(self.run_dir / METRICS_FILE, {"step": step, **self.measured})
+        for name, pixels in grids.items():
+            path = self.run_dir / "images" / f"{name}-{step:06d}.png"
+            pictures.write_png(path, pixels, scale=2)
+        with self.writer.as_default(step=step):
+            for name, value in self.measured.items():
+                tf.summary.scalar(f"evaluation/{name}", value)
+            for name, pixels in grids.items():
+                tf.summary.image(name, pixels[None] / 255.0)
+        self.writer.flush()
+        self.drawn_at = step
+        return self.measured
+
+
+class Checkpoints(_StepCallback):
+    """Saves everything that training needs to go on, also at the end."""
+
+    def __init__(
+        self, first_step: int, manager: tf.train.CheckpointManager, *, every: int
+    ) -> None:
+        super().__init__(first_step)
+        self.manager = manager
+        self.every = every
+        self.step = self.saved = first_step
+
+    def on_step(self, step: int, logs: dict[str, Any]) -> None:
+        self.step = step
+        if step % self.every == 0:
+            self._save()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        if self.step > self.saved:
+            self._save()
+
+    def _save(self) -> None:
+        self.manager.save(checkpoint_number=self.step)
+        self.saved = self.step
+
+
+class Stop(_StepCallback):
+    """Ends training between two steps: after a time, on Ctrl-C or on SIGTERM.
+
+    A second Ctrl-C ends the program at once.
+    """
+
+    def __init__(self, first_step: int, seconds: float) -> None:
+        super().__init__(first_step)
+        self.seconds = seconds
+        self.reason = ""
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self.began = time.perf_counter()
+        self.previous = {
+            number: signal.signal(number, self._on_signal)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+
+    def on_step(self, step: int, logs: dict[str, Any]) -> None:
+        if self.seconds and time.perf_counter() - self.began >= self.seconds:
+            self.reason = self.reason or f"--seconds={self.seconds:g} are over"
+        if self.reason:
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Gives the signals back to whoever had them."""
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
+
+    def _on_signal(self, number: int, frame: Any) -> None:
+        self.reason = f"stopped by {signal.Signals(number).name}"
+        tqdm.write("Stopping after this step, and saving; press Ctrl-C again to quit.")
+        self.release()
+
+
+def append(path: pathlib.Path, values: dict[str, Any]) -> None:
+    """Adds one line of JSON to a file."""
+    with path.open("a") as file:
+        file.write(json.dumps(values) + "\n")
+
+
+def forget_after(path: pathlib.Path, step: int) -> None:
+    """Removes the lines of steps that will be run again, and a torn last line."""
+    if not path.exists():
+        return
+    lines = path.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if _is_up_to(line, step)]
+    if kept != lines:
+        partial = path.with_name(path.name + ".partial")
+        partial.write_text("".join(kept))
+        partial.replace(path)
+
+
+def _is_up_to(line: str, step: int) -> bool:
+    try:
+        return json.loads(line)["step"] <= step
+    except (ValueError, KeyError, TypeError):
+        return False

@@ -1,0 +1,41 @@
+"""The devices a run trains on: every GPU, or the CPU."""
+
+import contextlib
+
+import tensorflow as tf
+
+from hcm_tf.config import ExperimentConfig, check_batch
+from hcm_tf.errors import UserError
+
+
+def make_strategy(config: ExperimentConfig) -> tf.distribute.Strategy:
+    """A MirroredStrategy over `replicas` GPUs or logical CPUs.
+
+    Raises:
+        UserError: there are fewer devices, or the batch cannot be shared by them.
+    """
+    kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    wanted = config.train.replicas
+    if kind == "CPU" and wanted > 1:
+        _split_cpu(wanted)
+    available = [device.name for device in tf.config.list_logical_devices(kind)]
+    replicas = wanted or (len(available) if kind == "GPU" else 1)
+    if replicas > len(available):
+        raise UserError(
+            f"`replicas`: {replicas} asked for, but only {len(available)} "
+            f"{kind}(s) found. Lower --replicas."
+        )
+    try:
+        check_batch(config, replicas)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    return tf.distribute.MirroredStrategy(available[:replicas])
+
+
+def _split_cpu(parts: int) -> None:
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    # Once TensorFlow is in use this fails, and the devices it has are counted.
+    with contextlib.suppress(RuntimeError):
+        tf.config.set_logical_device_configuration(
+            cpu, [tf.config.LogicalDeviceConfiguration()] * parts
+        )

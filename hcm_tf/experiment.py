@@ -1,0 +1,211 @@
+"""One experiment from its configuration: data, networks, training, what came out."""
+
+import pathlib
+import time
+
+import keras
+import tensorflow as tf
+
+from hcm_tf import callbacks, checkpoint, data, devices, run_directory
+from hcm_tf.config import ExperimentConfig
+from hcm_tf.errors import UserError
+from hcm_tf.evaluation import Preview
+from hcm_tf.networks import build_critic, build_encoder, build_generator
+from hcm_tf.trainer import Trainer, replica_order
+
+DTYPES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+
+
+def run(config: ExperimentConfig, workdir: str | pathlib.Path) -> dict[str, float]:
+    """Trains, or goes on training, in `workdir`.
+
+    Args:
+        config: what to train, on what, for how long.
+        workdir: gets `config.json`, `metrics.jsonl`, `images/`, `checkpoints/` and
+            `tensorboard/`. If it holds a run of the same configuration, that is resumed
+            with the step it would have taken next.
+
+    Returns:
+        The last measurements, as in `evaluation.Preview.measure`.
+
+    Raises:
+        UserError: something that the user can mend, in one line.
+    """
+    workdir = pathlib.Path(workdir)
+    try:
+        run_directory.check(config, workdir)
+        return _run(config, workdir)
+    except (OSError, tf.errors.ResourceExhaustedError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"{workdir}: {reason}. What was saved before is intact: mend the cause and "
+            "start the same command again."
+        ) from error
+
+
+def _run(config: ExperimentConfig, workdir: pathlib.Path) -> dict[str, float]:
+    strategy = devices.make_strategy(config)
+    train_images, held_out = data.load(
+        config.data, config.model.image_size, config.model.image_channels
+    )
+    with strategy.scope():
+        trainer = build_trainer(config, strategy.num_replicas_in_sync)
+    saved = saved_objects(trainer)
+    found = checkpoint.latest(workdir)
+    first_step = 0
+    if found is not None:
+        checkpoint.restore(found[0], saved)
+        first_step = found[1]
+    run_directory.write_config(config, workdir, strategy.num_replicas_in_sync)
+
+    steps, batch_size = config.train.steps, config.train.batch_size
+    dataset = data.make_batches(
+        train_images.images,
+        batch_size,
+        seed=config.train.seed,
+        start_step=first_step,
+        horizontal_flip=config.data.horizontal_flip,
+        batch_order=trainer.batch_order,
+    )
+    writer = tf.summary.create_file_writer(str(workdir / "tensorboard"))
+    preview = Preview(
+        trainer.average_generator or trainer.generator,
+        trainer.encoder,
+        data.to_float(held_out.images),
+        config.train.seed,
+    )
+    drawing = callbacks.Pictures(
+        first_step, workdir, writer, preview, every=config.train.image_every
+    )
+    stop = callbacks.Stop(first_step, config.train.seconds)
+    saving = callbacks.Checkpoints(
+        first_step,
+        checkpoint.manager(workdir, tf.train.Checkpoint(**saved)),
+        every=config.train.checkpoint_every,
+    )
+    print(_opening(config, workdir, train_images, held_out, first_step, strategy))
+    began = time.perf_counter()
+    if first_step < steps:
+        trainer.fit(
+            dataset,
+            steps_per_epoch=steps - first_step,
+            shuffle=False,
+            verbose=0,
+            callbacks=[
+                callbacks.Progress(first_step, steps, batch_size),
+                callbacks.MetricsLog(
+                    first_step,
+                    workdir,
+                    writer,
+                    every=config.train.log_every,
+                    batch_size=batch_size,
+                ),
+                drawing,
+                stop,
+                saving,
+            ],
+        )
+    step = int(trainer.step.numpy())
+    measured = drawing.draw(step)
+    print(
+        _closing(
+            workdir, step, steps, stop.reason, measured, time.perf_counter() - began
+        )
+    )
+    return measured
+
+
+def build_trainer(config: ExperimentConfig, replicas: int) -> Trainer:
+    """The compiled trainer of a configuration; call it in the strategy's scope."""
+    train = config.train
+    keras.utils.set_random_seed(train.seed)
+    dtype = DTYPES[train.precision]
+    generator = build_generator(config.model, execution=train.execution, dtype=dtype)
+    average_generator = None
+    if train.ema_decay:
+        average_generator = build_generator(
+            config.model, execution=train.execution, dtype=dtype
+        )
+        average_generator.set_weights(generator.get_weights())
+    trainer = Trainer(
+        generator,
+        build_encoder(config.model, dtype=dtype),
+        build_critic(config.model, dtype=dtype),
+        average_generator=average_generator,
+        ema_decay=train.ema_decay,
+        critic_steps=train.critic_steps,
+        gradient_penalty_weight=train.gradient_penalty_weight,
+        drift_weight=train.drift_weight,
+        reconstruction_weight=train.reconstruction_weight,
+        batch_order=replica_order(
+            train.batch_size, replicas, config.model.stddev_group_size
+        ),
+        seed=train.seed,
+    )
+    trainer.compile(_adam(config), _adam(config))
+    return trainer
+
+
+def saved_objects(trainer: Trainer) -> dict[str, tf.Module]:
+    """What a checkpoint holds, by name; the step is an optimizer's iterations."""
+    names = (
+        "generator",
+        "encoder",
+        "critic",
+        "average_generator",
+        "generator_optimizer",
+        "critic_optimizer",
+    )
+    objects = {name: getattr(trainer, name) for name in names}
+    return {name: value for name, value in objects.items() if value is not None}
+
+
+def _adam(config: ExperimentConfig) -> keras.optimizers.Optimizer:
+    train = config.train
+    return keras.optimizers.Adam(
+        train.learning_rate, beta_1=train.beta_1, beta_2=train.beta_2, epsilon=1e-8
+    )
+
+
+def _opening(
+    config: ExperimentConfig,
+    workdir: pathlib.Path,
+    train_images: data.ImageSet,
+    held_out: data.ImageSet,
+    first_step: int,
+    strategy: tf.distribute.Strategy,
+) -> str:
+    size, channels = config.model.image_size, config.model.image_channels
+    used = ", ".join(
+        device.rsplit("device:", 1)[-1] for device in strategy.extended.worker_devices
+    )
+    begins = f"resumes after step {first_step}" if first_step else "begins"
+    return (
+        f"{workdir} {begins}: {train_images.name}, {len(train_images.images)} images "
+        f"to train on, {len(held_out.images)} held out, {size}x{size}x{channels}; "
+        f"batch {config.train.batch_size} on {used}"
+    )
+
+
+def _closing(
+    workdir: pathlib.Path,
+    step: int,
+    steps: int,
+    reason: str,
+    measured: dict[str, float],
+    seconds: float,
+) -> str:
+    done, more = "Done", "to train longer, raise --steps"
+    if step < steps:
+        done = f"Paused ({reason})"
+        more = "the same command again goes on from here"
+    return f"""{done} after step {step} of {steps} and {seconds:.0f} s; {more}.
+Held-out reconstruction error: {measured["held_out_error"]:.4f}, \
+{measured["held_out_fraction"]:.3f} of the variance around the mean image.
+
+  {workdir}/images/samples-{step:06d}.png          drawn from latents
+  {workdir}/images/reconstructions-{step:06d}.png  held-out images, drawn again below
+  {workdir}/metrics.jsonl                   losses, speed and sparsity, a line a step
+  {workdir}/checkpoints/                    what the next session goes on from
+
+Curves and pictures in the browser:  tensorboard --logdir={workdir}"""

@@ -1,0 +1,33 @@
+"""Trains: python train_main.py --flagfile=configs/quickstart.flags"""
+
+import os
+import sys
+
+from absl import flags
+
+from hcm_tf import config_flags
+from hcm_tf.errors import UserError
+
+WORKDIR = flags.DEFINE_string(
+    "workdir", "runs/hcm", "Directory of the run; the same one resumes it."
+)
+
+
+def main(argv: list[str]) -> int:
+    """Flags -> configuration -> experiment; returns the exit status."""
+    try:
+        config_flags.define()
+        config = config_flags.parse(argv)
+        # TensorFlow takes seconds to load: only once the flags are known to be right.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        from hcm_tf import experiment
+
+        experiment.run(config, WORKDIR.value)
+    except (UserError, flags.Error, ValueError) as error:
+        print(f"train_main: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
