@@ -1,20 +1,15 @@
 """Two logical CPUs for every test, made before anything touches a device."""
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
+import pytest
 import tensorflow as tf
+
+from hcm_tf import checkpoint, experiment, run_directory
+from hcm_tf.config import ExperimentConfig, ModelConfig, TrainConfig
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
     [tf.config.LogicalDeviceConfiguration()] * 2,
 )
-
-import pytest
-
-from hcm_tf import checkpoint, experiment, run_directory
-from hcm_tf.config import ExperimentConfig, ModelConfig, TrainConfig
 
 # Small enough for most tests: two feature maps, a dozen attributes, 32 pixels.
 TINY = ExperimentConfig(
