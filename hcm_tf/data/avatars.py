@@ -130,3 +130,15 @@ def _no_bars_of_tfds() -> Iterator[None]:
         yield
     finally:
         tfds.enable_progress_bar()
+
+
+def load_parts(data_dir: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The test faces and their masks; see `hcm_tf.data.load_parts`."""
+    builder = prepared("parts", data_dir)
+    examples = list(tfds.as_numpy(builder.as_dataset(split="test")))
+    images = np.stack([example["image"] for example in examples])
+    masks = {
+        part: np.stack([example["masks"][part][..., 0] > 0 for example in examples])
+        for part in faces.PARTS
+    }
+    return images, masks

@@ -17,7 +17,7 @@ import resvg_py
 from dicebear import Avatar, Style
 
 SIZE = 64
-# The parts that have a mask, from back to front; all but the last two are in every face.
+# The parts that have a mask, from back to front; only the last two may be absent.
 PARTS = ("hair", "eyes", "eyebrows", "nose", "mouth", "beard", "glasses")
 # A pixel belongs to a part that covers at least this much of its area. The strokes of
 # the drawing are half a pixel to one pixel wide, so one half would lose thin frames.
