@@ -74,7 +74,7 @@ def _write(path: pathlib.Path, pair: Pair) -> None:
 
 
 def _read(path: pathlib.Path) -> Pair:
-    with np.load(path, allow_pickle=False) as arrays:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         about = json.loads(arrays["about"].tobytes())
         train, held_out = (
             ImageSet(

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from hcm_tf.config import DataConfig
 from hcm_tf.data.cache import cached
 from hcm_tf.data.held_out import held_out_count
-from hcm_tf.data.image_set import ImageSet, stack
+from hcm_tf.data.image_set import ImageSet, fill
 from hcm_tf.data.resizing import ImageFormat
 from hcm_tf.errors import UserError
 
@@ -49,14 +49,23 @@ def read(
     }
 
     def make() -> tuple[ImageSet, ImageSet]:
-        wanted = config.max_images + config.held_out if config.max_images else None
-        used, images = _decode(root, paths, wanted, image_format)
+        wanted = len(paths)
+        if config.max_images:
+            wanted = min(wanted, config.max_images + config.held_out)
+        used = []
+        images = fill(
+            _readable(root, paths, wanted, image_format, used),
+            (wanted, *image_format.shape),
+        )
         held_out = held_out_count(len(images), config.held_out, str(root))
-        labels, label_names = {}, {}
-        if len(folders) > 1:
-            labels = {"folder": [folders.index(p.parent.as_posix()) for p in used]}
-            label_names = {"folder": folders}
-        every = stack(images, labels, label_names, config.dataset)
+        labels = np.array([folders.index(path.parent.as_posix()) for path in used])
+        nested = len(folders) > 1
+        every = ImageSet(
+            images=images,
+            labels={"folder": labels} if nested else {},
+            label_names={"folder": folders} if nested else {},
+            name=config.dataset,
+        )
         stop = held_out + (config.max_images or len(every))
         return every.part(held_out, stop), every.part(0, held_out)
 
@@ -98,28 +107,28 @@ def _stamp(path: pathlib.Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _decode(
+def _readable(
     root: pathlib.Path,
     paths: list[pathlib.Path],
-    wanted: int | None,
+    wanted: int,
     image_format: ImageFormat,
-) -> tuple[list[pathlib.Path], list[np.ndarray]]:
-    """The first `wanted` readable images, in random order, and their paths."""
+    used: list[pathlib.Path],
+) -> Iterator[np.ndarray]:
+    """The first `wanted` readable images, in random order; appends paths to `used`."""
     order = np.random.default_rng(_ORDER_SEED).permutation(len(paths))
     shuffled = [paths[position] for position in order]
-    used, images, failures = [], [], []
-    results = _decode_in_threads(root, shuffled, image_format)
-    with tqdm.tqdm(
-        total=min(wanted or len(paths), len(paths)), desc="Reading", disable=None
-    ) as progress:
-        for path, result in zip(shuffled, results, strict=True):
+    failures = []
+    with tqdm.tqdm(total=wanted, desc="Reading", disable=None) as progress:
+        for path, result in zip(
+            shuffled, _decode_in_threads(root, shuffled, image_format), strict=True
+        ):
             if isinstance(result, str):
                 failures.append(f"{path} ({result})")
                 continue
             used.append(path)
-            images.append(result)
             progress.update()
-            if len(images) == wanted:
+            yield result
+            if len(used) == wanted:
                 break
     if failures:
         logging.warning(
@@ -127,7 +136,6 @@ def _decode(
             *(len(failures), root, ", ".join(failures[:_NAMED_FAILURES])),
             ", ..." if len(failures) > _NAMED_FAILURES else "",
         )
-    return used, images
 
 
 def _decode_in_threads(

@@ -8,7 +8,7 @@ import numpy as np
 import tqdm
 
 from hcm_tf.config import DataConfig
-from hcm_tf.data.image_set import ImageSet, stack
+from hcm_tf.data.image_set import ImageSet, fill
 from hcm_tf.data.resizing import ImageFormat
 from hcm_tf.errors import UserError
 
@@ -92,11 +92,14 @@ def _read_split(
         )
     images, labels = images[: limit or None], labels[: limit or None]
     progress = tqdm.tqdm(images, desc=f"Resizing {split}", disable=None)
-    return stack(
-        [image_format.apply_to_array(image) for image in progress],
-        {"label": labels},
-        {"label": names},
-        config.dataset,
+    return ImageSet(
+        images=fill(
+            map(image_format.apply_to_array, progress),
+            (len(images), *image_format.shape),
+        ),
+        labels={"label": labels.astype(np.int64)},
+        label_names={"label": list(names)},
+        name=config.dataset,
     )
 
 

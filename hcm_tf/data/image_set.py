@@ -1,7 +1,7 @@
 """A set of square images in memory, with their labels."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -34,16 +34,15 @@ class ImageSet:
         )
 
 
-def stack(
-    images: Sequence[np.ndarray],
-    labels: Mapping[str, Sequence[int]],
-    label_names: Mapping[str, Sequence[str]],
-    name: str,
-) -> ImageSet:
-    """An ImageSet of single images, each uint8 `(size, size, channels)`."""
-    return ImageSet(
-        images=np.stack(images),
-        labels={kind: np.asarray(label, np.int64) for kind, label in labels.items()},
-        label_names={kind: list(names) for kind, names in label_names.items()},
-        name=name,
-    )
+def fill(images: Iterable[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    """Stacks images as they come, so that they are in memory only once.
+
+    Args:
+        images: uint8, each of shape `shape[1:]`.
+        shape: of the result, if there are `shape[0]` images; fewer give fewer.
+    """
+    stacked = np.empty(shape, np.uint8)
+    count = 0
+    for count, image in enumerate(images, start=1):
+        stacked[count - 1] = image
+    return stacked[:count]

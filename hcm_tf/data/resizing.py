@@ -29,6 +29,11 @@ class ImageFormat:
     resize: str
     resize_filter: str
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of every image: (size, size, channels)."""
+        return self.size, self.size, self.channels
+
     @classmethod
     def of(cls, config: DataConfig, size: int, channels: int) -> "ImageFormat":
         """The format that a configuration asks for."""
@@ -48,14 +53,17 @@ class ImageFormat:
         Raises:
             ValueError: the image has floating-point or 32-bit pixels.
         """
-        image = _opaque_8_bit(image).convert(_MODES[self.channels])
+        image = _opaque_8_bit(image)
+        if image.mode != "L":  # Grey is resized as one channel: the same, but faster.
+            image = image.convert(_MODES[self.channels])
         if image.size != (self.size, self.size):
             image = image.resize(
                 (self.size, self.size),
                 _FILTERS[self.resize_filter],
                 box=self._box(*image.size),
             )
-        return np.array(image, np.uint8).reshape(self.size, self.size, self.channels)
+        pixels = np.array(image.convert(_MODES[self.channels]), np.uint8)
+        return pixels.reshape(self.shape)
 
     def apply_to_array(self, pixels: np.ndarray) -> np.ndarray:
         """Converts one image, uint8 or uint16 `(height, width[, channels])`."""

@@ -11,13 +11,14 @@ import sys
 import urllib.parse
 from collections.abc import Iterator
 
+import numpy as np
 import tensorflow_datasets as tfds
 import tqdm
 
 from hcm_tf.config import DataConfig
 from hcm_tf.data.cache import cached, data_directory
 from hcm_tf.data.held_out import held_out_count
-from hcm_tf.data.image_set import ImageSet, stack
+from hcm_tf.data.image_set import ImageSet, fill
 from hcm_tf.data.resizing import ImageFormat
 from hcm_tf.errors import UserError
 
@@ -161,24 +162,33 @@ def _read_split(
         for key, feature in builder.info.features.items()
         if isinstance(feature, tfds.features.ClassLabel)
     }
-    stop = start + limit if limit else builder.info.splits[split].num_examples
-    examples = _stream(builder, split, [image_key, *names], start, stop)
-    images, labels = [], {key: [] for key in names}
-    for example in tqdm.tqdm(
-        examples,
-        desc=f"Reading {config.dataset} {split}",
-        total=min(stop, builder.info.splits[split].num_examples) - start,
-        disable=None,
-    ):
-        try:
-            images.append(image_format.apply_to_array(example[image_key]))
-        except ValueError as error:
-            raise UserError(f"{config.dataset} cannot be used: {error}.") from error
-        for key, values in labels.items():
-            values.append(int(example[key]))
-    if not images:
+    available = builder.info.splits[split].num_examples
+    stop = min(start + limit, available) if limit else available
+    labels = {key: [] for key in names}
+
+    def converted() -> Iterator[np.ndarray]:
+        for example in tqdm.tqdm(
+            _stream(builder, split, [image_key, *names], start, stop),
+            desc=f"Reading {config.dataset} {split}",
+            total=stop - start,
+            disable=None,  # Only on a terminal.
+        ):
+            for key, values in labels.items():
+                values.append(int(example[key]))
+            yield image_format.apply_to_array(example[image_key])
+
+    try:
+        images = fill(converted(), (stop - start, *image_format.shape))
+    except ValueError as error:
+        raise UserError(f"{config.dataset} cannot be used: {error}.") from error
+    if not len(images):
         raise UserError(f"The split {split} of {config.dataset} has no images.")
-    return stack(images, labels, names, config.dataset)
+    return ImageSet(
+        images=images,
+        labels={key: np.asarray(values, np.int64) for key, values in labels.items()},
+        label_names={key: list(names[key]) for key in names},
+        name=config.dataset,
+    )
 
 
 def _stream(
