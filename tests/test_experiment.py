@@ -255,25 +255,37 @@ def test_a_workdir_that_cannot_be_written(folder, tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_a_full_disk_is_one_line_and_loses_nothing(folder, tmp_path):
-    if not pathlib.Path("/dev/full").exists():
-        pytest.skip("needs /dev/full, which answers every write with 'disk full'")
-    workdir = tmp_path / "run"
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 8 MB."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(path)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a small file system")
+    yield path
+    subprocess.run(["umount", str(path)], check=True)
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(folder, small_disk):
+    workdir = small_disk / "run"
     assert train(folder, workdir, steps=3).returncode == 0
     before = weights(workdir)
-    (workdir / "metrics.jsonl").unlink(missing_ok=True)
-    (workdir / "metrics.jsonl").symlink_to("/dev/full")
+    free = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(free - 20_000))
     done = train(folder, workdir)
     assert done.returncode == 1
     line = done.stderr.splitlines()[-1]
+    assert line.startswith("train_main: ")
     assert "No space left on device" in line
     assert "start the same command again" in line
     assert "Traceback" not in done.stderr
-    (workdir / "metrics.jsonl").unlink()
     assert checkpoint.latest(workdir)[1] == 3
     for name, value in weights(workdir).items():
         np.testing.assert_array_equal(value, before[name])
-    assert train(folder, workdir).returncode == 0
+    filler.unlink()
+    assert "after step 7 of 7" in train(folder, workdir).stdout
 
 
 def test_a_damaged_checkpoint_is_named(finished, folder, tmp_path):
