@@ -115,7 +115,8 @@ def test_a_run_writes_what_it_says(finished):
     for name in ("samples", "reconstructions"):
         for step in (4, 7):
             path = workdir / "images" / f"{name}-{step:06d}.png"
-            assert Image.open(path).width == 8 * 32 * 2
+            with Image.open(path) as picture:
+                assert picture.width == 8 * 32 * 2
             assert (str(path) in done.stdout) == (step == 7)
     losses = [line for line in lines(workdir) if "critic_loss" in line]
     assert [line["step"] for line in losses] == [2, 4, 6]
@@ -233,7 +234,7 @@ def test_another_configuration_is_refused(finished, folder):
     ("values", "message"),
     [
         ({"batch_size": 64}, "batch of 64 images does not fit 32 training images"),
-        ({"replicas": 3, "batch_size": 9}, "stddev_group_size|multiple"),
+        ({"replicas": 2, "batch_size": 10}, "a multiple of stddev_group_size=4"),
         ({"dataset": "folder:/nowhere/at/all"}, "/nowhere/at/all does not exist"),
     ],
 )
@@ -242,7 +243,7 @@ def test_what_the_data_cannot_give_is_one_line(values, message, folder, tmp_path
     assert done.returncode == 1
     line = done.stderr.splitlines()[-1]
     assert line.startswith("train_main: ")
-    assert any(part in line for part in message.split("|"))
+    assert message in line
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run" / "config.json").exists()
 
