@@ -101,7 +101,9 @@ class Generator(keras.Model):
                 zip(resolutions, widths, (*spatial_k, None), strict=True)
             )
         ]
-        self.to_image = EqualizedConv2D(image_channels, 5, dtype=dtype, name="image")
+        self.to_image = EqualizedConv2D(
+            image_channels, 5, execution, dtype=dtype, name="image"
+        )
 
     @property
     def level_names(self) -> tuple[str, ...]:
