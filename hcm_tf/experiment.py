@@ -119,7 +119,12 @@ def build_trainer(config: ExperimentConfig, replicas: int) -> Trainer:
     train = config.train
     keras.utils.set_random_seed(train.seed)
     dtype = DTYPES[train.precision]
-    generator = build_generator(config.model, execution=train.execution, dtype=dtype)
+    generator = build_generator(
+        config.model,
+        execution=train.execution,
+        recompute=train.recompute,
+        dtype=dtype,
+    )
     average_generator = None
     if train.ema_decay:
         average_generator = build_generator(
@@ -128,8 +133,8 @@ def build_trainer(config: ExperimentConfig, replicas: int) -> Trainer:
         average_generator.set_weights(generator.get_weights())
     trainer = Trainer(
         generator,
-        build_encoder(config.model, dtype=dtype),
-        build_critic(config.model, dtype=dtype),
+        build_encoder(config.model, recompute=train.recompute, dtype=dtype),
+        build_critic(config.model, recompute=train.recompute, dtype=dtype),
         average_generator=average_generator,
         ema_decay=train.ema_decay,
         critic_steps=train.critic_steps,
