@@ -201,6 +201,7 @@ def _stream(
     dataset = builder.as_dataset(
         split=split,
         shuffle_files=False,
+        read_config=tfds.ReadConfig(try_autocache=False),  # It is read once.
         decoders=tfds.decode.PartialDecoding(dict.fromkeys(keys, True)),
     )
     return itertools.islice(tfds.as_numpy(dataset.skip(start)), stop - start)
