@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from export.images import decode, to_pixels
 from export.latents import latents
+from hcm_tf.checkpoint import Run
 from hcm_tf.config import DataConfig
 from hcm_tf.networks import Encoder, Generator
 
@@ -212,3 +213,46 @@ def _checked(
             return function(tf.identity(x))
 
     return checked
+
+
+def device_signatures(run: Run, name: str, batch: int | None) -> dict[str, Signature]:
+    """Signatures of a TFLite model: `generate` and `sample`, or `encode`.
+
+    Args:
+        run: the networks, the generator in the execution "device".
+        name: "generator" or "encoder".
+        batch: rows; None leaves them to the run time.
+    """
+    generator = run.generator
+    if name == "encoder":
+        size, channels = generator.image_size, generator.image_channels
+        spec = tf.TensorSpec((batch, size, size, channels), tf.float32, "image")
+        return {"encode": Signature(lambda x: {"latent": run.encoder(x)}, spec)}
+
+    def sample(seed: tf.Tensor) -> Outputs:
+        latent = latents(seed, generator.latent_size)
+        return {"images": generator(latent), "latent": latent}
+
+    latent = tf.TensorSpec((batch, generator.latent_size), tf.float32, "latent")
+    return {
+        "generate": Signature(lambda x: {"images": generator(x)}, latent),
+        "sample": Signature(sample, tf.TensorSpec((batch,), tf.int32, "seed")),
+    }
+
+
+def metadata(name: str, run: Run) -> dict[str, object]:
+    """What a TFLite file says of itself."""
+    model = run.config.model
+    return {
+        "network": name,
+        "method": "Xing et al., Inducing Hierarchical Compositional Model by "
+        "Sparsifying Generator Network, CVPR 2020",
+        "latent_size": model.latent_size,
+        "latent_range": [-1.0, 1.0],
+        "image_size": model.image_size,
+        "image_channels": model.image_channels,
+        "image_range": [-1.0, 1.0],
+        "step": run.step,
+        "data": run.config.data.dataset,
+        "licence": "Apache-2.0 (code); data: see the model card",
+    }
