@@ -13,15 +13,28 @@ from absl import flags
 from export import command, publish
 from hcm_tf.errors import UserError
 
-RUN_DIR = flags.DEFINE_string("run_dir", None, "Run directory to export.")
-OUT = flags.DEFINE_string("out", "models", "Directory of all exported models.")
+FLAGS = flags.FlagValues()  # Its own: tests import several commands.
+RUN_DIR = flags.DEFINE_string(
+    "run_dir", None, "Run directory to export.", flag_values=FLAGS
+)
+OUT = flags.DEFINE_string(
+    "out", "models", "Directory of all exported models.", flag_values=FLAGS
+)
 VERSION = flags.DEFINE_integer(
-    "version", None, "Version to write; the next one by default.", lower_bound=1
+    "version",
+    None,
+    "Version to write; the next one by default.",
+    lower_bound=1,
+    flag_values=FLAGS,
 )
 UNITS = flags.DEFINE_integer(
-    "units", 16, "Units a row that the signature `explain` shows.", lower_bound=1
+    "units",
+    16,
+    "Units a row that the signature `explain` shows.",
+    lower_bound=1,
+    flag_values=FLAGS,
 )
-flags.mark_flag_as_required("run_dir")
+flags.mark_flag_as_required("run_dir", flag_values=FLAGS)
 
 
 def export(
@@ -116,4 +129,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(command.run("export.saved_model", main))
+    sys.exit(command.run("export.saved_model", FLAGS, main))

@@ -17,22 +17,37 @@ from hcm_tf.errors import UserError
 PRECISIONS = ("float32", "float16", "int8", "int8_dynamic")
 TABLE_FILE = "tflite.json"
 
-RUN_DIR = flags.DEFINE_string("run_dir", None, "Run directory to export.")
-OUT = flags.DEFINE_string("out", "models", "Directory of all exported models.")
+FLAGS = flags.FlagValues()  # Its own: tests import several commands.
+RUN_DIR = flags.DEFINE_string(
+    "run_dir", None, "Run directory to export.", flag_values=FLAGS
+)
+OUT = flags.DEFINE_string(
+    "out", "models", "Directory of all exported models.", flag_values=FLAGS
+)
 PRECISION = flags.DEFINE_list(
-    "precision", ["float32", "float16", "int8"], f"Any of {', '.join(PRECISIONS)}."
+    "precision",
+    ["float32", "float16", "int8"],
+    f"Any of {', '.join(PRECISIONS)}.",
+    flag_values=FLAGS,
 )
 LATENTS = flags.DEFINE_integer(
-    "latents", 256, "Latents that the error is measured on.", lower_bound=1
+    "latents",
+    256,
+    "Latents that the error is measured on.",
+    lower_bound=1,
+    flag_values=FLAGS,
 )
 MAX_MEAN_ERROR = flags.DEFINE_float(
     "max_mean_error",
     1.0,
     "Largest mean error of the images, in grey levels of 255.",
     lower_bound=0.0,
+    flag_values=FLAGS,
 )
-FORCE = flags.DEFINE_boolean("force", False, "Write what is above --max_mean_error.")
-flags.mark_flag_as_required("run_dir")
+FORCE = flags.DEFINE_boolean(
+    "force", False, "Write what is above --max_mean_error.", flag_values=FLAGS
+)
+flags.mark_flag_as_required("run_dir", flag_values=FLAGS)
 
 
 def convert(network, signatures: dict, precision: str) -> bytes:
@@ -173,4 +188,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(command.run("export.tflite", main))
+    sys.exit(command.run("export.tflite", FLAGS, main))

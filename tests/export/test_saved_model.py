@@ -17,7 +17,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from export import saved_model, warmup
 from export.images import decode
 from export.latents import latents
-from hcm_tf import pictures
+from hcm_tf.data.conversion import to_uint8
 from hcm_tf.errors import UserError
 
 BATCHES = (1, 3, 17)
@@ -51,7 +51,7 @@ def keras_answers(loaded):
         return {**draw(latent), "latent": latent.numpy()}
 
     def png(latent):
-        return {"pixels": pictures.to_pixels(generator(latent))}
+        return {"pixels": to_uint8(generator(latent))}
 
     def sample_png(seed):
         latent = sample(seed)["latent"]
