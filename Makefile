@@ -1,0 +1,27 @@
+# make train: set up and train the quickstart. make test: set up and run the tests.
+PYTHON ?= python3
+BIN := .venv/bin
+
+train: .venv/train
+	$(BIN)/python train_main.py --flagfile=configs/quickstart.flags
+
+test: .venv/test
+	$(BIN)/python -m pytest
+
+lint: .venv/test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+.venv/train: requirements.txt
+	$(PYTHON) -c "import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) \
+	  else 'make: needs Python 3.11 to 3.13, and $(PYTHON) is ' + sys.version.split()[0] \
+	  + '. Name another: make $(MAKECMDGOALS) PYTHON=python3.12')"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
+	touch $@
+
+.venv/test: .venv/train requirements-test.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-test.txt
+	touch $@
+
+.PHONY: train test lint

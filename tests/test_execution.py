@@ -1,0 +1,90 @@
+"""The fast forms equal the plain ones, and the plain ones equal the loops."""
+
+import numpy as np
+import pytest
+import reference
+import tensorflow as tf
+
+from hcm_tf import execution
+from hcm_tf.execution import FAST, REFERENCE
+
+RANDOM = np.random.default_rng(0)
+
+
+def assert_same(actual, expected, tolerance=1e-12):
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    assert actual.shape == expected.shape
+    assert np.abs(actual - expected).max() <= tolerance * np.abs(expected).max()
+
+
+def test_plain_forms_equal_the_loops():
+    attributes = RANDOM.normal(size=(2, 4, 4, 3))
+    dictionary = RANDOM.normal(size=(16, 3, 3, 3, 5))
+    kernel = np.asarray(execution.placement_kernel(dictionary))
+    assert_same(execution.place(attributes), reference.place(attributes))
+    upsampled = reference.upsample(reference.place(attributes))
+    assert_same(
+        REFERENCE.place_convolve(attributes, dictionary),
+        reference.convolve(upsampled, kernel),
+    )
+    x = RANDOM.normal(size=(2, 4, 4, 3))
+    kernel = RANDOM.normal(size=(3, 3, 3, 5))
+    assert_same(
+        REFERENCE.upsample_convolve(x, kernel),
+        reference.convolve(reference.upsample(x), kernel),
+    )
+
+
+def test_placement_kernel_gives_each_location_its_channels():
+    dictionary = RANDOM.normal(size=(16, 3, 3, 3, 5))
+    kernel = np.asarray(execution.placement_kernel(dictionary))
+    for location in range(16):
+        for attribute in range(3):
+            np.testing.assert_array_equal(
+                kernel[:, :, attribute * 16 + location], dictionary[location, attribute]
+            )
+
+
+OPERATIONS = [
+    pytest.param("place_convolve", (2, 4, 4, 7), (16, 7, 3, 3, 5), id="placement"),
+    pytest.param("upsample_convolve", (2, 8, 8, 6), (3, 3, 6, 5), id="8x8"),
+    pytest.param("upsample_convolve", (2, 16, 16, 6), (3, 3, 6, 5), id="16x16"),
+    pytest.param("upsample_convolve", (1, 32, 32, 2), (3, 3, 2, 2), id="32x32"),
+    pytest.param("upsample_convolve", (3, 1, 1, 2), (3, 3, 2, 2), id="1x1"),
+]
+
+
+@pytest.mark.parametrize(("operation", "x_shape", "kernel_shape"), OPERATIONS)
+def test_fast_equals_plain_with_its_gradients(operation, x_shape, kernel_shape):
+    x = tf.constant(RANDOM.normal(size=x_shape))
+    kernel = tf.constant(RANDOM.normal(size=kernel_shape))
+
+    def value_and_gradients(execution):
+        with tf.GradientTape() as tape:
+            tape.watch([x, kernel])
+            y = getattr(execution, operation)(x, kernel)
+            loss = tf.reduce_sum(tf.sin(y))
+        return y, *tape.gradient(loss, [x, kernel])
+
+    plain = value_and_gradients(REFERENCE)
+    for actual, expected in zip(value_and_gradients(FAST), plain, strict=True):
+        assert_same(actual, expected)
+
+
+@pytest.mark.parametrize(("operation", "x_shape", "kernel_shape"), OPERATIONS)
+def test_batch_may_be_unknown(operation, x_shape, kernel_shape):
+    x, kernel = RANDOM.normal(size=x_shape), RANDOM.normal(size=kernel_shape)
+    specification = tf.TensorSpec((None, *x_shape[1:]), tf.float64)
+    for form in (REFERENCE, FAST):
+        run = tf.function(
+            lambda x, form=form: getattr(form, operation)(x, tf.constant(kernel)),
+            input_signature=[specification],
+        )
+        assert_same(run(x), getattr(form, operation)(x, kernel))
+
+
+def test_selection_equals_sorting_over_scales_and_signs():
+    for scale in (1e-30, 1.0, 1e30):
+        x = tf.constant(RANDOM.normal(size=(3, 5, 64)) * scale, "float32")
+        for k in (1, 2, 31, 63, 64):
+            np.testing.assert_array_equal(FAST.select(x, k), REFERENCE.select(x, k))
