@@ -22,7 +22,7 @@ class Rival:
     Attributes:
         basis: its channel.
         response: its activation before selection.
-        kept: whether it was kept as well.
+        kept: whether it is active as well.
     """
 
     basis: int
@@ -58,29 +58,22 @@ def choose(
 ) -> Choice:
     """Compares one unit with those that it was selected from, and with its rivals."""
     responses = recording.responses[level]
-    kept = _kept(recording, level)
+    code = recording.codes[level]
     here = responses[row, column]
     own = here[basis]
     others = np.argsort(-here, kind="stable")
     others = others[others != basis]
     if level == 0:
-        competing, passed = here, kept[row, column]
+        competing, selected = here, code[row, column]
     else:
-        competing, passed = responses[..., basis], kept[..., basis]
-    rejected = competing[~passed]
+        competing, selected = responses[..., basis], code[..., basis]
+    rejected = competing[competing != selected]
     return Choice(
         rank=1 + int(np.sum(here > own)),
         lead=float(own - here[others[0]]) if len(others) else float(own),
         margin=float(own - rejected.max()) if rejected.size else None,
         rivals=tuple(
-            Rival(int(other), float(here[other]), bool(kept[row, column, other]))
+            Rival(int(other), float(here[other]), bool(code[row, column, other]))
             for other in others[:rivals]
         ),
     )
-
-
-def _kept(recording: Recording, level: int) -> np.ndarray:
-    if level == 0:
-        # Level 0 has no gates of its own: what was kept is not zero, or was zero.
-        return recording.codes[0] == recording.responses[0]
-    return np.asarray(recording.gates[level - 1].kept)[0]

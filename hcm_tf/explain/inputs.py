@@ -38,7 +38,9 @@ def read_image(
         with Image.open(path) as image:
             image.load()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = "no such file" if not path.exists() else "not an image that can be read"
+        reason = (
+            "no such file" if not path.exists() else "not an image that can be read"
+        )
         raise UserError(f"{path}: {reason}.") from error
     if fit:
         try:
@@ -107,7 +109,9 @@ def _range(text: str, what: str, field: str, size: int) -> tuple[int, int]:
         return 0, size - 1
     low, dash, high = field.partition("-")
     if not low.isdecimal() or (dash and not high.isdecimal()):
-        raise UserError(f"{text}: {what} {field!r} is no number, range such as 3-5, or *.")
+        raise UserError(
+            f"{text}: {what} {field!r} is no number, range such as 3-5, or *."
+        )
     bounds = int(low), int(high) if dash else int(low)
     if not bounds[0] <= bounds[1] < size:
         raise UserError(

@@ -195,8 +195,7 @@ def grow(
     """
     if roots < 1 or breadth < 1:
         raise ValueError(
-            "`roots` and `breadth` must be at least 1. Received: "
-            f"{roots} and {breadth}"
+            f"`roots` and `breadth` must be at least 1. Received: {roots} and {breadth}"
         )
     levels = range(len(decoder.level_names))
     if attributions is None:
