@@ -29,7 +29,18 @@ def make_strategy(config: ExperimentConfig) -> tf.distribute.Strategy:
         check_batch(config, replicas)
     except ValueError as error:
         raise UserError(str(error)) from error
-    return tf.distribute.MirroredStrategy(available[:replicas])
+    return mirrored(available[:replicas])
+
+
+def mirrored(devices: list[str]) -> tf.distribute.MirroredStrategy:
+    """A MirroredStrategy that reduces in the way that suits the devices."""
+    if "GPU" in devices[0]:
+        return tf.distribute.MirroredStrategy(devices)
+    # The default's collective operations on logical CPUs confuse the several
+    # reductions of one step ("Shape mismatch in the collective instance").
+    return tf.distribute.MirroredStrategy(
+        devices, cross_device_ops=tf.distribute.ReductionToOneDevice()
+    )
 
 
 def _split_cpu(parts: int) -> None:

@@ -17,6 +17,7 @@ import dataclasses
 from collections.abc import Callable
 
 import keras
+import numpy as np
 from keras import ops
 
 from hcm_tf.sparsity import Select, Tensor, kth_largest
@@ -102,8 +103,28 @@ def _place_convolve_by_location(attributes: Tensor, dictionary: Tensor) -> Tenso
     locations, filters = height * width, dictionary.shape[-1]
     rows = ops.transpose(ops.reshape(attributes, (-1, locations, count)), (1, 0, 2))
     taps = ops.matmul(rows, ops.reshape(dictionary, (locations, count, 9 * filters)))
-    taps = ops.transpose(taps, (1, 0, 2))
-    return _add_taps(ops.reshape(taps, (-1, height, width, 3, 3, filters)))
+    taps = ops.reshape(ops.transpose(taps, (1, 0, 2)), (-1, 9 * locations, filters))
+    # So few pixels that a product with zeros and ones adds up fastest.
+    pixels = ops.matmul(
+        ops.convert_to_tensor(_tap_sums(height, width), dtype=taps.dtype), taps
+    )
+    return ops.reshape(pixels, (-1, 2 * height, 2 * width, filters))
+
+
+def _tap_sums(height: int, width: int) -> np.ndarray:
+    """Which responses to taps a pixel of the upsampled convolution is the sum of.
+
+    Returns:
+        Zeros and ones, `(4 height width, 9 height width)`: pixels in row-major order,
+        responses as `(height, width, 3, 3)`.
+    """
+
+    def along(size: int) -> np.ndarray:
+        pixel, source, tap = np.ogrid[: 2 * size, :size, :3]
+        return ((pixel + tap - 1) // 2 == source).astype("float32")
+
+    sums = np.einsum("pit,qju->pqijtu", along(height), along(width))
+    return sums.reshape(4 * height * width, 9 * height * width)
 
 
 def _upsample_convolve_by_taps(x: Tensor, kernel: Tensor) -> Tensor:

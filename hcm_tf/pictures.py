@@ -1,4 +1,4 @@
-"""Image grids: arrays in [-1, 1] to pixels, and to PNG files."""
+"""Image grids, and PNG files of them."""
 
 import math
 import os
@@ -7,10 +7,7 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-
-def to_pixels(images: np.ndarray) -> np.ndarray:
-    """float `(..., channels)` in [-1, 1] -> uint8 in 0..255, rounded and clipped."""
-    return np.clip(np.rint((np.asarray(images) + 1.0) * 127.5), 0, 255).astype("uint8")
+from hcm_tf.data.conversion import to_uint8
 
 
 def grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
@@ -27,7 +24,7 @@ def grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
     columns = columns or math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
     cells = np.full((rows * columns, height, width, channels), 255, "uint8")
-    cells[:count] = to_pixels(images)
+    cells[:count] = to_uint8(images)
     cells = cells.reshape(rows, columns, height, width, channels)
     return cells.swapaxes(1, 2).reshape(rows * height, columns * width, channels)
 

@@ -42,7 +42,7 @@ def test_top_k_layers_in_half_precision(dtype):
     ("layer", "competitors"), [(layers.ChannelTopK, 6), (layers.SpatialTopK, 16)]
 )
 def test_k_is_checked_against_the_input(layer, competitors):
-    with pytest.raises(ValueError, match="at least 1.*k=0"):
+    with pytest.raises(ValueError, match=r"at least 1.*k=0"):
         layer(0)
     with pytest.raises(ValueError, match=rf"between 1 and {competitors} .*k=17"):
         layer(17)(images(1, 4, 4, 6))

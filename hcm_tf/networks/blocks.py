@@ -1,5 +1,6 @@
 """Blocks of the networks: the generator's going up, the trunk's going down."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -175,6 +176,7 @@ class Trunk(keras.layers.Layer):
             )
             for index, width in enumerate(widths)
         ]
+        track_by_name(self, self.blocks)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.from_image.build(input_shape)
@@ -196,6 +198,18 @@ class Trunk(keras.layers.Layer):
         for block in self.blocks:
             x = block(x)
         return x
+
+
+def track_by_name(
+    owner: keras.layers.Layer, layers: Sequence[keras.layers.Layer]
+) -> None:
+    """Makes each layer an attribute too.
+
+    A checkpoint follows attributes, but not lists of layers: their weights would be
+    left out of it without a word.
+    """
+    for layer in layers:
+        setattr(owner, layer.name, layer)
 
 
 def leaky_relu(x: Tensor) -> Tensor:

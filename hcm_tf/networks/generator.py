@@ -12,7 +12,7 @@ from hcm_tf.layers import (
     EqualizedConv2D,
     EqualizedDense,
 )
-from hcm_tf.networks.blocks import BlockGates, GeneratorBlock
+from hcm_tf.networks.blocks import BlockGates, GeneratorBlock, track_by_name
 from hcm_tf.sparsity import Tensor, keep
 
 
@@ -101,6 +101,7 @@ class Generator(keras.Model):
                 zip(resolutions, widths, (*spatial_k, None), strict=True)
             )
         ]
+        track_by_name(self, self.blocks)
         self.to_image = EqualizedConv2D(image_channels, 5, dtype=dtype, name="image")
 
     @property

@@ -1,0 +1,15 @@
+"""Training images: from a source to float32 batches in [-1, 1]."""
+
+from hcm_tf.data.batches import make_batches
+from hcm_tf.data.conversion import to_float, to_uint8
+from hcm_tf.data.image_set import ImageSet
+from hcm_tf.data.loading import load, load_parts
+
+__all__ = [
+    "ImageSet",
+    "load",
+    "load_parts",
+    "make_batches",
+    "to_float",
+    "to_uint8",
+]

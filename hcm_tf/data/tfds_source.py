@@ -1,0 +1,278 @@
+"""Images of any data set that TensorFlow Datasets knows."""
+
+import contextlib
+import difflib
+import itertools
+import os
+import pathlib
+import re
+import socket
+import sys
+import urllib.parse
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow_datasets as tfds
+import tqdm
+
+from hcm_tf.config import DataConfig
+from hcm_tf.data.cache import cached, data_directory
+from hcm_tf.data.held_out import held_out_count
+from hcm_tf.data.image_set import ImageSet, fill
+from hcm_tf.data.resizing import ImageFormat
+from hcm_tf.errors import UserError
+
+_CONNECT_SECONDS = 4.0
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+_PORTS = {"http": 80, "ftp": 21}
+_NAMED_FILES = 6
+
+
+def prepared(config: DataConfig) -> tfds.core.DatasetBuilder:
+    """The builder of `config.dataset`, prepared first where that can be done.
+
+    Raises:
+        UserError: the name is unknown, or the data set must be prepared and files or
+            the network are missing.
+    """
+    name = config.dataset
+    builder = _builder(name, str(data_directory(config)))
+    if builder.is_prepared():
+        return builder
+    _image_key(builder)  # Before anything is downloaded in vain.
+    manual_dir = pathlib.Path(
+        config.manual_dir or builder.data_dir_root / "downloads" / "manual"
+    ).expanduser()
+    if builder.MANUAL_DOWNLOAD_INSTRUCTIONS and not _has_files(manual_dir):
+        raise UserError(
+            f"{name} must be downloaded by hand{_remedy(builder, manual_dir)}"
+        )
+    _check_before_downloads(builder, manual_dir)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            builder.download_and_prepare(
+                download_config=tfds.download.DownloadConfig(
+                    manual_dir=str(manual_dir), try_download_gcs=False
+                )
+            )
+    except UserError:
+        raise
+    except Exception as error:  # Each builder fails in its own way.
+        raise UserError(
+            f"TensorFlow Datasets cannot prepare {name} in {builder.data_dir_root}: "
+            f"{_reason(error)}{_remedy(builder, manual_dir)}"
+        ) from error
+    return builder
+
+
+def read(
+    config: DataConfig, builder: tfds.core.DatasetBuilder, image_format: ImageFormat
+) -> tuple[ImageSet, ImageSet]:
+    """Streams the images of a prepared data set; only resized ones are kept.
+
+    Training images come from `train`, held-out ones from `test` or `validation`; where
+    neither exists, the first images are held out and the following ones train.
+
+    Raises:
+        UserError: the data set has no images, or too few.
+    """
+    image_key = _image_key(builder)
+    about = builder.data_path / "dataset_info.json"
+    key = {
+        "tfds": [builder.info.full_name, about.stat().mtime if about.exists() else 0],
+        "format": vars(image_format),
+        "limits": [config.max_images, config.held_out],
+    }
+
+    def make() -> tuple[ImageSet, ImageSet]:
+        splits = builder.info.splits
+        train = "train" if "train" in splits else next(iter(splits))
+        other = next((name for name in ("test", "validation") if name in splits), train)
+        if other != train:
+            parts = (train, 0, config.max_images), (other, 0, config.held_out)
+        else:
+            held_out = held_out_count(
+                splits[train].num_examples, config.held_out, config.dataset
+            )
+            parts = (train, held_out, config.max_images), (train, 0, held_out)
+        return tuple(
+            _read_split(config, builder, image_key, image_format, *part)
+            for part in parts
+        )
+
+    return cached(config, key, make)
+
+
+def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
+    if re.match(r"\w+:[A-Za-z]", name):
+        raise UserError(
+            f"{name} is a community data set, and these are not supported: name one of "
+            "TensorFlow Datasets' own, or use folder:PATH."
+        )
+    try:
+        return tfds.builder(name, data_dir=data_dir)
+    except Exception as error:  # ValueError, KeyError, AssertionError, ...
+        base, _, variant = name.partition("/")
+        known = sorted(set(tfds.list_builders(with_community_datasets=False)))
+        if base not in known:
+            hint = _closest(base, known)
+            raise UserError(
+                f"Unknown data set {name}: use avatars, folder:PATH or a name that "
+                f"TensorFlow Datasets knows{f'. Did you mean {hint}?' if hint else '.'}"
+            ) from error
+        variants = sorted(tfds.builder_cls(base).builder_configs)
+        if variant and variant not in variants:
+            hint = _closest(variant, variants) or ", ".join(variants[:10])
+            raise UserError(
+                f"{base} has no variant {variant}: it has {hint or 'none at all'}."
+            ) from error
+        raise UserError(
+            f"TensorFlow Datasets cannot open {name}: {_reason(error)}."
+        ) from error
+
+
+def _closest(word: str, words: list[str]) -> str:
+    return " or ".join(difflib.get_close_matches(word, words, n=3))
+
+
+def _image_key(builder: tfds.core.DatasetBuilder) -> str:
+    for key, feature in builder.info.features.items():
+        if isinstance(feature, tfds.features.Image) and not isinstance(
+            feature, tfds.features.LabeledImage
+        ):
+            return key
+    raise UserError(
+        f"{builder.info.full_name} has no image feature: its features are "
+        f"{', '.join(builder.info.features)}. Choose a data set of images."
+    )
+
+
+def _read_split(
+    config: DataConfig,
+    builder: tfds.core.DatasetBuilder,
+    image_key: str,
+    image_format: ImageFormat,
+    split: str,
+    start: int,
+    limit: int,
+) -> ImageSet:
+    """`limit` images of a split from `start` on; all if `limit` is 0."""
+    names = {
+        key: feature.names or [str(label) for label in range(feature.num_classes or 0)]
+        for key, feature in builder.info.features.items()
+        if isinstance(feature, tfds.features.ClassLabel)
+    }
+    available = builder.info.splits[split].num_examples
+    stop = min(start + limit, available) if limit else available
+    labels = {key: [] for key in names}
+
+    def converted() -> Iterator[np.ndarray]:
+        for example in tqdm.tqdm(
+            _stream(builder, split, [image_key, *names], start, stop),
+            desc=f"Reading {config.dataset} {split}",
+            total=stop - start,
+            disable=None,  # Only on a terminal.
+        ):
+            for key, values in labels.items():
+                values.append(int(example[key]))
+            yield image_format.apply_to_array(example[image_key])
+
+    try:
+        images = fill(converted(), (stop - start, *image_format.shape))
+    except ValueError as error:
+        raise UserError(f"{config.dataset} cannot be used: {error}.") from error
+    if not len(images):
+        raise UserError(f"The split {split} of {config.dataset} has no images.")
+    return ImageSet(
+        images=images,
+        labels={key: np.asarray(values, np.int64) for key, values in labels.items()},
+        label_names={key: list(names[key]) for key in names},
+        name=config.dataset,
+    )
+
+
+def _stream(
+    builder: tfds.core.DatasetBuilder,
+    split: str,
+    keys: list[str],
+    start: int,
+    stop: int,
+) -> Iterator[dict]:
+    dataset = builder.as_dataset(
+        split=split,
+        shuffle_files=False,
+        read_config=tfds.ReadConfig(try_autocache=False),  # It is read once.
+        decoders=tfds.decode.PartialDecoding(dict.fromkeys(keys, True)),
+    )
+    return itertools.islice(tfds.as_numpy(dataset.skip(start)), stop - start)
+
+
+def _check_before_downloads(builder: tfds.core.DatasetBuilder, manual_dir: str) -> None:
+    """Makes the builder try to reach a host before it downloads from there.
+
+    TensorFlow Datasets itself retries for minutes. Files that are in `manual_dir`, or
+    were downloaded before, need no network, so the check must come this late.
+    """
+    make_manager = builder._make_download_manager
+
+    def make_checked_manager(**arguments):
+        manager = make_manager(**arguments)
+        download = manager._download
+
+        def checked_download(resource):
+            host = _unreachable_host(resource.url)
+            if host is None:
+                return download(resource)
+            raise UserError(
+                f"{builder.name} is not in {builder.data_dir_root}, and {host} cannot "
+                f"be reached to download it{_remedy(builder, manual_dir)}"
+            )
+
+        manager._download = checked_download
+        return manager
+
+    builder._make_download_manager = make_checked_manager
+
+
+def _unreachable_host(url: str) -> str | None:
+    parsed = urllib.parse.urlparse(url)
+    host = "storage.googleapis.com" if parsed.scheme == "gs" else parsed.hostname
+    variables = {name.lower() for name, value in os.environ.items() if value}
+    if host is None or variables.intersection(_PROXIES):
+        return None  # A local file, or the proxy's business.
+    port = parsed.port or _PORTS.get(parsed.scheme, 443)
+    try:
+        socket.create_connection((host, port), timeout=_CONNECT_SECONDS).close()
+    except OSError:
+        return host
+    return None
+
+
+def _remedy(builder: tfds.core.DatasetBuilder, manual_dir: pathlib.Path) -> str:
+    """What to put where, to end an error message."""
+    needed = " ".join((builder.MANUAL_DOWNLOAD_INSTRUCTIONS or "").split()).rstrip(".")
+    return (
+        f". Put its files into {manual_dir} (--manual_dir): "
+        f"{needed or _files(builder) or f'see {builder.info.homepage}'}; or copy "
+        f"{builder.name}/ from a machine where it is prepared into "
+        f"{builder.data_dir_root}."
+    )
+
+
+def _files(builder: tfds.core.DatasetBuilder) -> str:
+    urls = [url for url, info in builder.url_infos.items() if info.filename]
+    if builder.builder_config:  # The files of all variants are registered together.
+        variant = builder.builder_config.name
+        urls = [url for url in urls if variant in url] or urls
+    files = [f"{builder.url_infos[url].filename} from {url}" for url in sorted(urls)]
+    more = f" and {len(files) - _NAMED_FILES} more" if len(files) > _NAMED_FILES else ""
+    return "; ".join(files[:_NAMED_FILES]) + more
+
+
+def _has_files(directory: pathlib.Path) -> bool:
+    return directory.is_dir() and any(directory.iterdir())
+
+
+def _reason(error: Exception) -> str:
+    """The error as one line, without a full stop."""
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

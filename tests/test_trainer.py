@@ -1,0 +1,151 @@
+"""The training step: replicas, noise, averages, and that it learns."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from hcm_tf import devices, experiment
+from hcm_tf.config import TrainConfig
+from hcm_tf.trainer import METRICS, replica_order
+
+
+def images(batch, config, seed=0):
+    size, channels = config.model.image_size, config.model.image_channels
+    shape = (batch, size, size, channels)
+    return np.random.default_rng(seed).uniform(-1, 1, shape).astype("float32")
+
+
+def run_steps(config, batches, replicas=1):
+    """Trains on global batches under a strategy; returns trainer and last metrics."""
+    names = [device.name for device in tf.config.list_logical_devices("CPU")]
+    strategy = devices.mirrored(names[:replicas])
+    with strategy.scope():
+        trainer = experiment.build_trainer(config, replicas)
+    ordered = np.stack([batch[trainer.batch_order] for batch in batches])
+    dataset = tf.data.Dataset.from_tensor_slices(ordered)
+    history = trainer.fit(
+        dataset, steps_per_epoch=len(batches), shuffle=False, verbose=0
+    )
+    return trainer, {name: values[-1] for name, values in history.history.items()}
+
+
+def with_train(config, **values):
+    return dataclasses.replace(config, train=TrainConfig(**values))
+
+
+@pytest.mark.parametrize(
+    ("batch", "replicas", "group"), [(20, 2, 5), (24, 3, 4), (8, 1, 4), (8, 2, 8)]
+)
+def test_replica_order_gives_whole_groups_to_each_replica(batch, replicas, group):
+    order = replica_order(batch, replicas, group)
+    assert sorted(order) == list(range(batch))
+    if batch // group % replicas:
+        np.testing.assert_array_equal(order, np.arange(batch))
+        return
+    groups, share = batch // group, batch // replicas
+    for replica in range(replicas):
+        rows = order[replica * share : (replica + 1) * share]
+        own_groups = share // group
+        for position, row in enumerate(rows):
+            same = [
+                r for p, r in enumerate(rows) if p % own_groups == position % own_groups
+            ]
+            assert {r % groups for r in same} == {row % groups}
+
+
+@pytest.mark.parametrize("critic_steps", [1, 2])
+def test_one_and_two_replicas_are_equal(tiny_config, critic_steps):
+    config = with_train(
+        tiny_config, batch_size=8, ema_decay=0.9, critic_steps=critic_steps
+    )
+    batches = [images(8, config, seed) for seed in range(3)]
+    one, metrics_of_one = run_steps(config, batches, replicas=1)
+    two, metrics_of_two = run_steps(config, batches, replicas=2)
+    for name in METRICS:
+        assert metrics_of_two[name] == pytest.approx(metrics_of_one[name], rel=1e-4)
+    names = ("generator", "encoder", "critic", "average_generator")
+    for name in names:
+        for a, b in zip(
+            getattr(one, name).get_weights(),
+            getattr(two, name).get_weights(),
+            strict=True,
+        ):
+            # Weights are of order one; three steps of Adam change them by 2e-3.
+            np.testing.assert_allclose(a, b, atol=2e-6)
+
+
+def test_noise_differs_between_steps_streams_and_updates(tiny_config):
+    trainer = experiment.build_trainer(
+        with_train(tiny_config, batch_size=4, critic_steps=2), replicas=1
+    )
+    batch = images(4, tiny_config)
+    draws = [trainer._latents(batch, 0), trainer._latents(batch, 1)]
+    epsilons = trainer._epsilons(batch, 0)
+    trainer.generator_optimizer.iterations.assign_add(1)
+    draws += [trainer._latents(batch, 0), trainer._latents(batch, 1)]
+    draws = [draw.numpy() for draw in draws]
+    for first in range(4):
+        assert -1 <= draws[first].min() < -0.5
+        assert 0.5 < draws[first].max() <= 1
+        for second in range(first):
+            assert np.abs(draws[first] - draws[second]).max() > 0.1
+    assert epsilons.shape == (4, 1, 1, 1)
+    assert ((epsilons >= 0) & (epsilons <= 1)).numpy().all()
+
+
+def test_same_seed_same_weights_other_seed_other_weights(tiny_config):
+    batches = [images(4, tiny_config)] * 2
+    runs = [
+        run_steps(with_train(tiny_config, batch_size=4, seed=seed), batches)[0]
+        for seed in (0, 0, 1)
+    ]
+    kernels = [trainer.generator.get_weights()[0] for trainer in runs]
+    np.testing.assert_array_equal(kernels[0], kernels[1])
+    assert np.abs(kernels[0] - kernels[2]).max() > 0.1
+
+
+def test_average_follows_the_generator(tiny_config):
+    config = with_train(tiny_config, batch_size=4, ema_decay=0.75)
+    trainer = experiment.build_trainer(config, replicas=1)
+    average = trainer.generator.get_weights()
+    for seed in range(3):
+        trainer.train_step(tf.constant(images(4, config, seed)))
+        value = trainer.generator.get_weights()
+        average = [0.75 * a + 0.25 * v for a, v in zip(average, value, strict=True)]
+    for actual, expected in zip(
+        trainer.average_generator.get_weights(), average, strict=True
+    ):
+        np.testing.assert_allclose(actual, expected, atol=1e-6)
+
+
+def test_every_weight_learns(tiny_config):
+    trainer = experiment.build_trainer(tiny_config, replicas=1)
+    before = [v.numpy() for v in trainer.trainable_variables]
+    trainer.train_step(tf.constant(images(4, tiny_config)))
+    moved = {
+        variable.path: np.abs(variable.numpy() - old).max()
+        for variable, old in zip(trainer.trainable_variables, before, strict=True)
+    }
+    # The average's own variables move too: by (1 - decay) of the generator's.
+    assert min(moved.values()) > 0, moved
+
+
+def test_reconstruction_of_one_batch_is_learnt(tiny_config):
+    config = with_train(tiny_config, batch_size=4, learning_rate=1e-2)
+    smooth = np.ones((4, 32, 32, 3), "float32")
+    smooth *= np.linspace(-0.8, 0.8, 4, dtype="float32")[:, None, None, None]
+    _, first = run_steps(config, [smooth])
+    _, last = run_steps(config, [smooth] * 100)
+    assert last["reconstruction_error"] < 0.5 * first["reconstruction_error"]
+
+
+def test_mixed_precision_steps_are_finite(tiny_config):
+    config = with_train(tiny_config, batch_size=4, precision="bfloat16")
+    trainer, metrics = run_steps(config, [images(4, config)] * 2)
+    assert all(np.isfinite(value) for value in metrics.values())
+    assert {v.dtype for v in trainer.variables if "seed" not in v.path} <= {
+        "float32",
+        "int64",
+    }
