@@ -222,6 +222,30 @@ class Decoder:
             pictures[index] = windows.cut(maps, which, units.take(index))
         return pictures
 
+    def decode_across(
+        self, latents: np.ndarray, level: int, units: Units
+    ) -> np.ndarray:
+        """Decodes one unit of each of several images: `(n, size, size, channels)`.
+
+        Args:
+            latents: `(n, latent_size)`.
+            level: level of the units.
+            units: one for each latent; active in its image or not.
+        """
+        latents = np.asarray(latents, "float32")
+        pictures = []
+        # A trace and a replay are alive at once.
+        batch = max(1, self._batch_size(0, None) // 2)
+        for start in range(0, len(latents), batch):
+            trace = self._trace(tf.constant(latents[start : start + batch]))
+            some = units.take(np.arange(start, min(start + batch, len(latents))))
+            code = np.zeros(trace.codes[level].shape, "float32")
+            index = np.arange(some.count)
+            code[index, some.row, some.column, some.basis] = some.value
+            logits = self._replay(level, tf.constant(code), trace.gates, None)
+            pictures.append(logits.numpy())
+        return np.concatenate(pictures)
+
     def active(self, recording: Recording, level: int) -> Units:
         """The active units of a level."""
         return active_units(recording.codes[level])
