@@ -207,9 +207,7 @@ def write(
         for name, sheet in sheets.items():
             tf.summary.image(f"atlas/{name}", sheet[None])
         for atlas in atlases:
-            tf.summary.scalar(
-                f"atlas/never_used_{atlas.name}", len(atlas.never_used)
-            )
+            tf.summary.scalar(f"atlas/never_used_{atlas.name}", len(atlas.never_used))
             tf.summary.text(f"atlas/{atlas.name}", atlas.caption())
     writer.close()
 
@@ -219,6 +217,8 @@ def _sheet(
 ) -> np.ndarray:
     if not len(pictures):
         return np.full((side, side, pictures.shape[-1]), 255, "uint8")
-    draw = rendering.tile if crop else lambda picture, _: rendering.signed_pixels(picture)
+    draw = (
+        rendering.tile if crop else lambda picture, _: rendering.signed_pixels(picture)
+    )
     squares = np.stack([draw(picture, side) for picture in pictures])
     return rendering.tiles(squares, columns)

@@ -10,8 +10,9 @@ import dataclasses
 
 import numpy as np
 
+from hcm_tf.explain.attribution import shares
 from hcm_tf.explain.decoder import Decoder, Recording
-from hcm_tf.explain.tree import Tree
+from hcm_tf.explain.tree import BREADTH, Tree, edges
 from hcm_tf.explain.units import Units, active_units
 
 # Level -> its units that belong to the part.
@@ -35,6 +36,31 @@ def subtree(tree: Tree, level: int, unit: int) -> Part:
         level: tree.units[level].take(np.array(units))
         for level, units in chosen.items()
     }
+
+
+def join(first: Units, second: Units) -> Units:
+    """The units of both, each once."""
+    joined = Units(*(np.append(a, b) for a, b in zip(first, second, strict=True)))
+    places = np.stack(joined[:3], axis=1)
+    return joined.take(np.unique(places, axis=0, return_index=True)[1])
+
+
+def grow_part(
+    decoder: Decoder, recording: Recording, part: Part, breadth: int = BREADTH
+) -> Part:
+    """A part of one level, and the strongest units that it composes above."""
+    level, units = _single_level(part)
+    grown = {level: units}
+    for above in range(level + 1, len(recording.codes)):
+        children = decoder.active(recording, above)
+        places = children.row, children.column, children.basis
+        share = shares(decoder, recording, above)[places]
+        weights = edges(decoder, recording, above - 1, grown[above - 1], children)
+        flows = weights * (share / children.value)
+        strongest = np.argsort(-flows, axis=1, kind="stable")[:, :breadth]
+        strongest = strongest[np.take_along_axis(flows, strongest, axis=1) > 0]
+        grown[above] = children.take(np.unique(strongest))
+    return grown
 
 
 def at_cells(recording: Recording, level: int, cells: list[tuple[int, int]]) -> Part:
