@@ -3,7 +3,7 @@
 import dataclasses
 from typing import get_type_hints
 
-from absl import flags
+from absl import app, flags
 
 from hcm_tf.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig
 
@@ -35,7 +35,8 @@ class _NumbersSerializer(flags.ArgumentSerializer):
 
 
 def define() -> None:
-    """Defines every flag; their defaults are those of the dataclasses."""
+    """Defines every flag, and --help; defaults are those of the dataclasses."""
+    app.define_help_flags()
     for section in SECTIONS.values():
         hints = get_type_hints(section)
         for field in dataclasses.fields(section):

@@ -41,13 +41,10 @@ class Preview:
         self.latents = fixed_latents(STATISTICS_SAMPLES, generator.latent_size, seed)
         # The share of the error that the mean image leaves: 1 means nothing learned.
         self.variance = float(np.mean(np.var(held_out, axis=0)))
-        self._draw = tf.function(generator.call, reduce_retracing=True)
-        self._reconstruct = tf.function(
-            lambda images: generator(encoder(images)), reduce_retracing=True
-        )
-        self._codes = tf.function(
-            lambda latents: [code != 0 for code in generator.trace(latents).codes],
-            reduce_retracing=True,
+        self._draw = _compile(generator.call)
+        self._reconstruct = _compile(lambda images: generator(encoder(images)))
+        self._codes = _compile(
+            lambda latents: [code != 0 for code in generator.trace(latents).codes]
         )
 
     def samples(self) -> np.ndarray:
@@ -99,6 +96,11 @@ class Preview:
             measured[f"active_{name}"] = active[level]
             measured[f"never_active_{name}"] = 1.0 - float(np.mean(used[level]))
         return measured
+
+
+def _compile(function: Callable) -> Callable:
+    # Without autograph, which would read sources that may change while a run trains.
+    return tf.function(function, reduce_retracing=True, autograph=False)
 
 
 def _in_batches(

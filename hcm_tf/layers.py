@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from hcm_tf import sparsity
-from hcm_tf.execution import EXECUTIONS, convolve
+from hcm_tf.execution import EXECUTIONS
 from hcm_tf.sparsity import Tensor
 
 # He et al. 2015: keeps the variance of a layer that a ReLU follows.
@@ -147,15 +147,23 @@ class EqualizedConv2D(_Equalized):
     Args:
         filters: output feature maps.
         kernel_size: height and width of the kernel.
+        execution: "fast" or "reference", see `execution.py`.
         gain: factor of the scale gain / sqrt(fan_in).
     """
 
     def __init__(
-        self, filters: int, kernel_size: int, gain: float = RELU_GAIN, **kwargs: Any
+        self,
+        filters: int,
+        kernel_size: int,
+        execution: str = "fast",
+        *,
+        gain: float = RELU_GAIN,
+        **kwargs: Any,
     ) -> None:
         super().__init__(gain=gain, **kwargs)
         self.filters = filters
         self.kernel_size = kernel_size
+        self.execution = execution
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         size = self.kernel_size
@@ -163,19 +171,22 @@ class EqualizedConv2D(_Equalized):
         self.built = True
 
     def call(self, x: Tensor) -> Tensor:
-        return convolve(*self._scaled(x))
+        return EXECUTIONS[self.execution].convolve(*self._scaled(x))
 
     def get_config(self) -> dict[str, Any]:
-        config = {"filters": self.filters, "kernel_size": self.kernel_size}
-        return {**super().get_config(), **config}
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "execution": self.execution,
+        }
 
 
 class UpsampledConv2D(EqualizedConv2D):
     """The 3x3 `EqualizedConv2D` of its input at twice the size (nearest neighbour)."""
 
     def __init__(self, filters: int, execution: str = "fast", **kwargs: Any) -> None:
-        super().__init__(filters, kernel_size=3, **kwargs)
-        self.execution = execution
+        super().__init__(filters, 3, execution, **kwargs)
 
     def call(self, x: Tensor) -> Tensor:
         return EXECUTIONS[self.execution].upsample_convolve(*self._scaled(x))
@@ -183,7 +194,7 @@ class UpsampledConv2D(EqualizedConv2D):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["kernel_size"]
-        return {**config, "execution": self.execution}
+        return config
 
 
 class PlacedConv2D(UpsampledConv2D):

@@ -60,9 +60,9 @@ class GeneratorBlock(keras.layers.Layer):
         first = PlacedConv2D if placed else UpsampledConv2D
         self.width = width
         self.first = first(width, execution, dtype=dtype, name="first")
-        self.second = EqualizedConv2D(width, 3, dtype=dtype, name="second")
+        self.second = EqualizedConv2D(width, 3, execution, dtype=dtype, name="second")
         self.shortcut = (
-            EqualizedConv2D(width, 1, dtype=dtype, name="shortcut")
+            EqualizedConv2D(width, 1, execution, dtype=dtype, name="shortcut")
             if residual
             else None
         )

@@ -102,7 +102,9 @@ class Generator(keras.Model):
             )
         ]
         track_by_name(self, self.blocks)
-        self.to_image = EqualizedConv2D(image_channels, 5, dtype=dtype, name="image")
+        self.to_image = EqualizedConv2D(
+            image_channels, 5, execution, dtype=dtype, name="image"
+        )
 
     @property
     def level_names(self) -> tuple[str, ...]:

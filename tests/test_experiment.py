@@ -1,0 +1,302 @@
+"""Whole runs, through the real entry point: outputs, resuming, and what goes wrong."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from hcm_tf import checkpoint, experiment
+from hcm_tf.errors import UserError
+
+ROOT = pathlib.Path(__file__).parents[1]
+FLAGS = {
+    "image_size": 32,
+    "base_channels": 2,
+    "attributes": 12,
+    "latent_size": 6,
+    "attribute_keep": 0.25,
+    "stddev_group_size": 4,
+    "batch_size": 8,
+    "held_out": 8,
+    "ema_decay": 0.9,
+    "log_every": 2,
+    "image_every": 4,
+    "checkpoint_every": 3,
+    "horizontal_flip": True,
+    "steps": 7,
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Forty pictures of a bright square on a dark ground."""
+    path = tmp_path_factory.mktemp("pictures")
+    random = np.random.default_rng(0)
+    for number in range(40):
+        pixels = np.full((40, 40, 3), 30, "uint8")
+        top, left = random.integers(0, 24, 2)
+        pixels[top : top + 16, left : left + 16] = random.integers(128, 255, 3)
+        Image.fromarray(pixels).save(path / f"{number}.png")
+    return path
+
+
+def arguments(folder, workdir, **values):
+    flags = {**FLAGS, "dataset": f"folder:{folder}", "data_dir": folder.parent}
+    flags |= {"workdir": workdir, **values}
+    return [f"--{name}={value}" for name, value in flags.items()]
+
+
+def command(folder, workdir, **values):
+    return [
+        sys.executable,
+        str(ROOT / "train_main.py"),
+        *arguments(folder, workdir, **values),
+    ]
+
+
+def train(folder, workdir, **values):
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return subprocess.run(
+        command(folder, workdir, **values),
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env=environment,
+    )
+
+
+def weights(workdir):
+    reader = tf.train.load_checkpoint(checkpoint.latest(workdir)[0])
+    names = reader.get_variable_to_shape_map()
+    return {
+        name: reader.get_tensor(name)
+        for name in names
+        if "save_counter" not in name and "OBJECT_GRAPH" not in name
+    }
+
+
+def assert_same_weights(one, other):
+    one, other = weights(one), weights(other)
+    assert one.keys() == other.keys()
+    assert len(one) > 50
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+def lines(workdir):
+    text = (workdir / "metrics.jsonl").read_text()
+    values = [json.loads(line) for line in text.splitlines()]
+    for value in values:
+        value.pop("images_per_second", None)
+    return values
+
+
+@pytest.fixture(scope="module")
+def finished(folder, tmp_path_factory):
+    """A run of seven steps that nothing disturbed."""
+    workdir = tmp_path_factory.mktemp("finished") / "run"
+    done = train(folder, workdir)
+    assert done.returncode == 0, done.stderr
+    return workdir, done
+
+
+def test_a_run_writes_what_it_says(finished):
+    workdir, done = finished
+    assert checkpoint.latest(workdir)[1] == 7
+    for name in ("samples", "reconstructions"):
+        for step in (4, 7):
+            path = workdir / "images" / f"{name}-{step:06d}.png"
+            assert Image.open(path).width == 8 * 32 * 2
+            assert (str(path) in done.stdout) == (step == 7)
+    losses = [line for line in lines(workdir) if "critic_loss" in line]
+    assert [line["step"] for line in losses] == [2, 4, 6]
+    measured = [line for line in lines(workdir) if "held_out_error" in line]
+    assert [line["step"] for line in measured] == [4, 7]
+    assert measured[-1]["active_attributes"] <= 0.25
+    assert 0 <= measured[-1]["never_active_8x8"] <= 1
+    saved = json.loads((workdir / "config.json").read_text())
+    assert saved["model"]["base_channels"] == 2
+    assert saved["provenance"]["replicas"] == 1
+    assert saved["provenance"]["packages"]["keras"].startswith("3.")
+    assert "Done after step 7 of 7" in done.stdout
+    assert "7/7 steps" in done.stderr
+    events = list((workdir / "tensorboard").glob("events*"))
+    tags = {
+        value.tag
+        for path in events
+        for event in tf.compat.v1.train.summary_iterator(str(path))
+        for value in event.summary.value
+    }
+    assert {"training/critic_loss", "training/images_per_second"} <= tags
+    assert {"evaluation/held_out_error", "evaluation/never_active_attributes"} <= tags
+    assert {"samples", "reconstructions"} <= tags
+    assert not list(workdir.rglob("*.partial"))
+
+
+def test_trained_networks_are_read_back(finished):
+    workdir, _ = finished
+    run = checkpoint.load(workdir)
+    assert run.step == 7
+    assert run.generator(np.zeros((2, 6), "float32")).shape == (2, 32, 32, 3)
+
+
+def test_two_replicas_write_the_same_weights(finished, folder, tmp_path):
+    done = train(folder, tmp_path / "run", replicas=2)
+    assert done.returncode == 0, done.stderr
+    one, two = weights(finished[0]), weights(tmp_path / "run")
+    for name in one:
+        if "generator/" in name or "encoder/" in name:
+            np.testing.assert_allclose(two[name], one[name], atol=2e-5, err_msg=name)
+
+
+def test_stopping_at_a_step_and_going_on_changes_nothing(finished, folder, tmp_path):
+    workdir = tmp_path / "run"
+    first = train(folder, workdir, steps=4)
+    assert "Done after step 4 of 4" in first.stdout, first.stderr
+    second = train(folder, workdir)
+    assert "resumes after step 4" in second.stdout, second.stderr
+    assert_same_weights(workdir, finished[0])
+    third = train(folder, workdir)
+    assert "Done after step 7 of 7" in third.stdout
+    assert_same_weights(workdir, finished[0])
+
+
+def test_seconds_bound_a_session(folder, tmp_path):
+    done = train(folder, tmp_path / "run", seconds=0.001)
+    assert "Paused (--seconds=0.001 are over) after step 1 of 7" in done.stdout
+    assert checkpoint.latest(tmp_path / "run")[1] == 1
+
+
+def wait_for_step(process, workdir, step):
+    until = time.monotonic() + 300
+    while time.monotonic() < until and process.poll() is None:
+        path = workdir / "metrics.jsonl"
+        if path.exists() and f'"step": {step}' in path.read_text():
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"step {step} was not reached")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_stopped_run_goes_on_to_the_same_weights(
+    number, folder, tmp_path, tmp_path_factory
+):
+    steps = 40
+    reference = tmp_path_factory.getbasetemp() / "forty"
+    if not reference.exists():
+        assert train(folder, reference, steps=steps).returncode == 0
+    workdir = tmp_path / "run"
+    process = subprocess.Popen(
+        command(folder, workdir, steps=steps),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    wait_for_step(process, workdir, 8)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=300)
+    saved = checkpoint.latest(workdir)[1]
+    assert 6 <= saved < steps
+    if number == signal.SIGKILL:
+        assert process.returncode == -signal.SIGKILL
+    else:
+        assert process.returncode == 0
+        assert f"Paused (stopped by {signal.Signals(number).name})" in output
+    with (workdir / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 39, "critic')  # A torn line, as a power cut leaves it.
+    assert train(folder, workdir, steps=steps).returncode == 0
+    assert_same_weights(workdir, reference)
+    assert lines(workdir)[-1] == lines(reference)[-1]
+    steps_logged = [line["step"] for line in lines(workdir) if "critic_loss" in line]
+    assert steps_logged == list(range(2, steps + 1, 2))
+
+
+def test_another_configuration_is_refused(finished, folder):
+    done = train(folder, finished[0], attributes=8, seed=3)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith(
+        "holds a run of another configuration (attributes: 12 -> 8; seed: 0 -> 3). "
+        "Choose another --workdir, or give the same values."
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"batch_size": 64}, "batch of 64 images does not fit 32 training images"),
+        ({"replicas": 3, "batch_size": 9}, "stddev_group_size|multiple"),
+        ({"dataset": "folder:/nowhere/at/all"}, "/nowhere/at/all does not exist"),
+    ],
+)
+def test_what_the_data_cannot_give_is_one_line(values, message, folder, tmp_path):
+    done = train(folder, tmp_path / "run", **values)
+    assert done.returncode == 1
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("train_main: ")
+    assert any(part in line for part in message.split("|"))
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_a_workdir_that_cannot_be_written(folder, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = train(folder, tmp_path / "file" / "run")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"train_main: {tmp_path}/file/run: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(folder, tmp_path):
+    if not pathlib.Path("/dev/full").exists():
+        pytest.skip("needs /dev/full, which answers every write with 'disk full'")
+    workdir = tmp_path / "run"
+    assert train(folder, workdir, steps=3).returncode == 0
+    before = weights(workdir)
+    (workdir / "metrics.jsonl").unlink(missing_ok=True)
+    (workdir / "metrics.jsonl").symlink_to("/dev/full")
+    done = train(folder, workdir)
+    assert done.returncode == 1
+    line = done.stderr.splitlines()[-1]
+    assert "No space left on device" in line
+    assert "start the same command again" in line
+    assert "Traceback" not in done.stderr
+    (workdir / "metrics.jsonl").unlink()
+    assert checkpoint.latest(workdir)[1] == 3
+    for name, value in weights(workdir).items():
+        np.testing.assert_array_equal(value, before[name])
+    assert train(folder, workdir).returncode == 0
+
+
+def test_a_damaged_checkpoint_is_named(finished, folder, tmp_path):
+    workdir = tmp_path / "run"
+    assert train(folder, workdir, steps=3).returncode == 0
+    (data,) = (workdir / "checkpoints").glob("*.data-*")
+    data.write_bytes(data.read_bytes()[:1000])
+    done = train(folder, workdir)
+    assert done.returncode == 1
+    assert "ckpt-3" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_checkpoints_without_configuration_are_refused(finished, tmp_path, tiny_config):
+    (tmp_path / "checkpoints").symlink_to(finished[0] / "checkpoints")
+    with pytest.raises(UserError, match=r"has checkpoints but no config\.json"):
+        experiment.run(tiny_config, tmp_path)
+
+
+def test_more_replicas_than_devices_are_refused(tiny_config, tmp_path):
+    config = dataclasses.replace(
+        tiny_config,
+        train=dataclasses.replace(tiny_config.train, replicas=4, batch_size=4),
+    )
+    with pytest.raises(UserError, match="4 asked for, but only 2 CPU"):
+        experiment.run(config, tmp_path)
