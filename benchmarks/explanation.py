@@ -16,48 +16,55 @@ from absl import flags
 
 from hcm_tf.errors import UserError
 
-RUN_DIR = flags.DEFINE_string("run_dir", None, "Run trained on avatars.")
-DENSE_RUN_DIR = flags.DEFINE_string(
-    "dense_run_dir", None, "Dense control, shown beside it."
-)
-IMAGES = flags.DEFINE_integer("images", 32, "Test faces to measure on.", lower_bound=2)
-UNITS = flags.DEFINE_integer(
-    "units", 64, "Strongest units of a level and face to look at.", lower_bound=1
-)
-REFINE_STEPS = flags.DEFINE_integer(
-    "refine_steps", 100, "Gradient steps on the encoder's latents.", lower_bound=0
-)
-SEED = flags.DEFINE_integer("seed", 0, "Seed of the shuffled maps.")
-OUT = flags.DEFINE_string("out", None, "Also write the tables to this file.")
+
+def define() -> flags.FlagValues:
+    """The flags of this command, fresh."""
+    own = flags.FlagValues()
+    flags.DEFINE_string("run_dir", None, "Run trained on avatars.", own)
+    flags.DEFINE_string("dense_run_dir", None, "Dense control, shown beside it.", own)
+    flags.DEFINE_integer("images", 32, "Test faces to measure on.", 2, 1000, own)
+    flags.DEFINE_integer(
+        "units", 64, "Strongest units of a level and face to look at.", 1, None, own
+    )
+    flags.DEFINE_integer(
+        "refine_steps", 100, "Gradient steps on the latents of faces.", 0, None, own
+    )
+    flags.DEFINE_integer("seed", 0, "Seed of the shuffled maps.", flag_values=own)
+    flags.DEFINE_string("out", None, "Also write the tables to this file.", own)
+    return own
 
 
 def main(argv: list[str]) -> int:
     """Flags -> measurements -> tables; returns the exit status."""
+    own = define()
+    if "--help" in argv:
+        print(f"{__doc__}\n{own.get_help()}")
+        return 0
     try:
-        rest = flags.FLAGS(argv)[1:]
+        rest = own(argv)[1:]
         if rest:
-            raise UserError(f"unexpected argument {rest[0]!r}.")
-        if RUN_DIR.value is None:
+            raise UserError(f"unexpected argument {rest[0]!r}; see --help.")
+        if own.run_dir is None:
             raise UserError("name a run directory: --run_dir=RUN.")
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         from benchmarks import explanation_study as study
 
-        runs = {"sparse": RUN_DIR.value, "dense": DENSE_RUN_DIR.value}
+        runs = {"sparse": own.run_dir, "dense": own.dense_run_dir}
         results = {
             name: study.measure(
                 run_dir,
-                images=IMAGES.value,
-                units=UNITS.value,
-                refine_steps=REFINE_STEPS.value,
-                seed=SEED.value,
+                images=own.images,
+                units=own.units,
+                refine_steps=own.refine_steps,
+                seed=own.seed,
             )
             for name, run_dir in runs.items()
             if run_dir is not None
         }
-        tables = study.tables(results, images=IMAGES.value, units=UNITS.value)
+        tables = study.tables(results, images=own.images, units=own.units)
         print(tables)
-        if OUT.value is not None:
-            path = pathlib.Path(OUT.value)
+        if own.out is not None:
+            path = pathlib.Path(own.out)
             partial = path.with_name(path.name + ".partial")
             partial.write_text(tables + "\n")
             partial.replace(path)

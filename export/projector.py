@@ -16,17 +16,6 @@ from absl import flags
 
 from hcm_tf.errors import UserError
 
-RUN_DIR = flags.DEFINE_string("run_dir", None, "What train_main.py --workdir wrote.")
-OUT = flags.DEFINE_string("out", None, "Directory to write; RUN/projector if not set.")
-LEVEL = flags.DEFINE_multi_string("level", [], "Levels, by name; all if none.")
-COUNT = flags.DEFINE_integer(
-    "count", 2000, "Images: one half real, one half generated.", lower_bound=2
-)
-BASES = flags.DEFINE_integer(
-    "bases", 500, "Basis functions of a level, the most used.", lower_bound=1
-)
-SEED = flags.DEFINE_integer("seed", 0, "Seed of the generated images.")
-
 BASIS_SIDE = 24
 BATCH = 32
 # Browsers draw no larger textures.
@@ -241,26 +230,46 @@ def _sprite(thumbnails: np.ndarray) -> np.ndarray:
     return cells.reshape(columns * height, columns * width, channels)
 
 
+def define() -> flags.FlagValues:
+    """The flags of this command, fresh."""
+    own = flags.FlagValues()
+    flags.DEFINE_string("run_dir", None, "What train_main.py --workdir wrote.", own)
+    flags.DEFINE_string("out", None, "Directory to write; empty: RUN/projector.", own)
+    flags.DEFINE_multi_string("level", [], "Levels, by name; all if none.", own)
+    flags.DEFINE_integer(
+        "count", 2000, "Images: one half real, one half generated.", 2, None, own
+    )
+    flags.DEFINE_integer(
+        "bases", 500, "Basis functions of a level, the most used.", 1, None, own
+    )
+    flags.DEFINE_integer("seed", 0, "Of the generated images.", flag_values=own)
+    return own
+
+
 def main(argv: list[str]) -> int:
     """Flags -> files; returns the exit status."""
+    own = define()
+    if "--help" in argv:
+        print(f"{__doc__}\n{own.get_help()}")
+        return 0
     try:
-        rest = flags.FLAGS(argv)[1:]
+        rest = own(argv)[1:]
         if rest:
-            raise UserError(f"unexpected argument {rest[0]!r}.")
-        if RUN_DIR.value is None:
+            raise UserError(f"unexpected argument {rest[0]!r}; see --help.")
+        if own.run_dir is None:
             raise UserError("name a run directory: --run_dir=RUN.")
         # TensorFlow takes seconds to load: only once the flags are known to be right.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         out = export(
-            RUN_DIR.value,
-            OUT.value,
-            levels=LEVEL.value,
-            count=COUNT.value,
-            bases=BASES.value,
-            seed=SEED.value,
+            own.run_dir,
+            own.out,
+            levels=own.level,
+            count=own.count,
+            bases=own.bases,
+            seed=own.seed,
         )
         print(f"In the browser: tensorboard --logdir={out}")
-    except (UserError, flags.Error, OSError) as error:
+    except (UserError, flags.Error) as error:
         print(f"projector: {error}", file=sys.stderr)
         return 1
     return 0

@@ -71,6 +71,16 @@ class LevelAtlas:
         """The pictures, cropped, in a grid: uint8."""
         return _sheet(self.pictures, columns, side)
 
+    def transparent_sheet(self, columns: int = 12, side: int = TILE_SIDE) -> np.ndarray:
+        """The same with four channels, transparent between the pictures."""
+        squares = [rendering.tile(picture, side) for picture in self.pictures]
+        squares = np.stack(squares or [np.zeros((side, side, 3), "uint8")])
+        squares = np.broadcast_to(squares, (*squares.shape[:3], 3))
+        alpha = np.full((*squares.shape[:3], 1), 255, "uint8")
+        return rendering.tiles(
+            np.concatenate([squares, alpha], axis=-1), columns, gap=2, background=0
+        )
+
 
 def global_bases(
     decoder: Decoder, recording: Recording, ranks: int = RANKS

@@ -70,13 +70,16 @@ def tile(picture: np.ndarray, side: int) -> np.ndarray:
     return square
 
 
-def tiles(pictures: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
+def tiles(
+    pictures: np.ndarray, columns: int, gap: int = 1, background: int = 255
+) -> np.ndarray:
     """Arranges uint8 squares `(n, side, side, channels)` row by row, with a gap."""
     count, side, _, channels = pictures.shape
     columns = min(columns, max(count, 1))
     rows = -(-count // columns)
     step = side + gap
-    sheet = np.full((rows * step - gap, columns * step - gap, channels), 255, "uint8")
+    shape = (rows * step - gap, columns * step - gap, channels)
+    sheet = np.full(shape, background, "uint8")
     for index, picture in enumerate(pictures):
         row, column = divmod(index, columns)
         sheet[row * step :, column * step :][:side, :side] = picture

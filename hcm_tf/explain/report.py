@@ -105,7 +105,7 @@ def write(
             {
                 "name": level.name,
                 "caption": level.caption(),
-                "picture": png_uri(level.sheet(columns=12)),
+                "picture": png_uri(level.transparent_sheet()),
             }
             for level in atlases
         ],
