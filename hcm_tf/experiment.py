@@ -200,8 +200,9 @@ def _closing(
         done = f"Paused ({reason})"
         more = "the same command again goes on from here"
     return f"""{done} after step {step} of {steps} and {seconds:.0f} s; {more}.
-Held-out reconstruction error: {measured["held_out_error"]:.4f}, \
-{measured["held_out_fraction"]:.3f} of the variance around the mean image.
+Held-out reconstruction error: {measured["held_out_error"]:.4f}, that is \
+{measured["held_out_of_pixel_variance"]:.3f} of the variance of the pixels
+({measured["held_out_of_image_variance"]:.3f} of the variance around the mean image).
 
   {workdir}/images/samples-{step:06d}.png          drawn from latents
   {workdir}/images/reconstructions-{step:06d}.png  held-out images, drawn again below
