@@ -75,7 +75,7 @@ def test_written_atlases(recorded, tmp_path):
     assert [level["level"] for level in usage] == list(decoder.level_names)
     names = ["global_bases", "part_bases", *(f"level_{n}" for n in decoder.level_names)]
     for name in names:
-        assert PIL.Image.open(tmp_path / f"{name}.png").size[0] > 30
+        PIL.Image.open(tmp_path / f"{name}.png").verify()
     assert list((tmp_path / "tensorboard").glob("events*"))
     sheet = atlases[0].transparent_sheet()
     assert sheet.shape[-1] == 4

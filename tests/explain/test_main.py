@@ -153,7 +153,7 @@ def _explore(page):
     assert "100 % of the energy explained" in readout.inner_text()
     assert page.locator("#frame").get_attribute("src") != empty
     total = readout.inner_text().split(":")[0]
-    page.get_by_label("16x16").check(force=True)
+    page.get_by_role("radio", name="16x16").check(force=True)
     assert readout.inner_text().split(":")[0] != total
     # Another image.
     image = page.locator("#pictures img").first.get_attribute("src")
@@ -168,7 +168,7 @@ def test_real_report_in_a_browser(real):
         page = browser.new_page()
         problems = []
         page.on("console", lambda message: problems.append(message.text))
-        page.on("pageerror", problems.append)
+        page.on("pageerror", lambda error: problems.append(error))
         page.goto(f"file://{real}/report.html")
         shown = page.locator("#pictures").inner_text()
         assert "Original" in shown
@@ -184,7 +184,7 @@ def test_atlas(tiny_run, tmp_path, capsys):
         run("atlas", f"--run_dir={tiny_run}", f"--out={tmp_path}/atlas", *arguments)
         == 0
     )
-    assert "5 most used of 8 maps" in capsys.readouterr().out
+    assert "5 most used of 16 maps" in capsys.readouterr().out
     names = {path.name for path in (tmp_path / "atlas").iterdir()}
     assert {"level_8x8.png", "part_bases.png", "usage.json", "tensorboard"} <= names
 
@@ -221,7 +221,7 @@ def test_edits(tiny_run, tmp_path, arguments):
         (["atlas", "more"], "unexpected argument 'more'"),
         (["--run_dir={run}", "--image={photo}", "--seed=1"], "not both"),
         (["--run_dir={run}", "--levle=8x8"], "Unknown command line flag 'levle'"),
-        (["--run_dir={run}", "--count=0"], "lower bound"),
+        (["--run_dir={run}", "--count=0"], "not a positive integer"),
         (["--run_dir={run}", "--level=9x9"], "There is no level '9x9'"),
         (["--run_dir={run}", "--image=missing.png"], "missing.png: no such file"),
         (["--run_dir={tmp}"], "no config.json here"),

@@ -172,7 +172,7 @@ def test_mistakes_are_one_line(labelled_run, tmp_path, capsys):
         (["--run_dir=x", "more"], "unexpected argument 'more'"),
         ([f"--run_dir={tmp_path}"], "no config.json here"),
         ([f"--run_dir={labelled_run}", "--level=1x1"], "no level '1x1'"),
-        ([f"--run_dir={labelled_run}", "--count=1"], "lower bound"),
+        ([f"--run_dir={labelled_run}", "--count=1"], "--count=1"),
     ):
         out = tmp_path / "out"
         assert projector.main(["projector", f"--out={out}", *arguments]) == 1
