@@ -1,5 +1,7 @@
 """Two logical CPUs for every test, made before anything touches a device."""
 
+import dataclasses
+
 import pytest
 import tensorflow as tf
 
@@ -34,6 +36,17 @@ def tiny_config() -> ExperimentConfig:
 def tiny_run(tmp_path_factory):
     """A run directory with one checkpoint, of networks that were never trained."""
     return write_run(tmp_path_factory.mktemp("run"), TINY)
+
+
+@pytest.fixture(scope="session")
+def make_run(tmp_path_factory):
+    """Function that writes such a run with some sections of its configuration new."""
+
+    def make(**sections):
+        config = dataclasses.replace(TINY, **sections)
+        return write_run(tmp_path_factory.mktemp("run"), config)
+
+    return make
 
 
 def write_run(directory, config: ExperimentConfig):

@@ -180,11 +180,8 @@ class Generator(keras.Model):
         Raises:
             ValueError: `level` or `until` is out of range.
         """
+        self._check_level(level)
         levels = len(self.blocks)
-        if not 0 <= level < levels:
-            raise ValueError(
-                f"`level` must be between 0 and {levels - 1}. Received: {level}"
-            )
         if until is not None and not level < until < levels:
             raise ValueError(
                 f"`until` must be between {level + 1} and {levels - 1}. "
@@ -195,6 +192,31 @@ class Generator(keras.Model):
         ):
             code = block.replay(code, block_gates)
         return self._to_logits(code) if until is None else code
+
+    def redraw(self, level: int, code: Tensor) -> Tensor:
+        """Draws from a level's code, deciding everything above it anew.
+
+        Args:
+            level: level of `code`, 0 for the attributes.
+            code: `(batch, height, width, channels)`.
+
+        Returns:
+            The image before tanh; that of the trace, if `code` is its code.
+
+        Raises:
+            ValueError: `level` is out of range.
+        """
+        self._check_level(level)
+        for block in self.blocks[level:]:
+            code = block(code)
+        return self._to_logits(code)
+
+    def _check_level(self, level: int) -> None:
+        levels = len(self.blocks)
+        if not 0 <= level < levels:
+            raise ValueError(
+                f"`level` must be between 0 and {levels - 1}. Received: {level}"
+            )
 
     def _respond(self, latent: Tensor) -> Tensor:
         latent = ops.cast(latent, self.compute_dtype)

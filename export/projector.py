@@ -1,0 +1,279 @@
+"""Sparse codes for TensorBoard's projector: python -m export.projector --run_dir=RUN
+
+Writes the codes of encoded real images and of generated ones, for every level, and the
+basis functions themselves, as points with labels and pictures. Then:
+tensorboard --logdir=RUN/projector
+"""
+
+import json
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+from absl import flags
+
+from hcm_tf.errors import UserError
+
+BASIS_SIDE = 24
+BATCH = 32
+# Browsers draw no larger textures.
+LARGEST_SPRITE = 8192
+
+
+def export(
+    run_dir: str | pathlib.Path,
+    out: str | pathlib.Path | None = None,
+    *,
+    levels: Sequence[str] = (),
+    count: int = 2000,
+    bases: int = 500,
+    seed: int = 0,
+) -> pathlib.Path:
+    """Writes a directory that `tensorboard --logdir` shows in its projector.
+
+    Args:
+        run_dir: what `train_main.py --workdir` wrote.
+        out: directory to write; None: `projector` in the run directory.
+        levels: names of the levels; all if none.
+        count: images, one half real, one half generated.
+        bases: basis functions of each level, the most used ones.
+        seed: of the generated images.
+
+    Returns:
+        The directory.
+
+    Raises:
+        UserError: no such run, level or data, or the directory cannot be written.
+    """
+    from hcm_tf import checkpoint, data
+    from hcm_tf.evaluation import fixed_latents
+    from hcm_tf.explain import atlas, inputs
+    from hcm_tf.explain.decoder import Decoder
+    from hcm_tf.explain.output import whole_directory
+    from hcm_tf.explain.refine import encode
+
+    out = pathlib.Path(out or pathlib.Path(run_dir) / "projector")
+    run = checkpoint.load(run_dir)
+    model = run.config.model
+    decoder = Decoder(run.generator)
+    chosen = sorted({inputs.level_index(name, decoder.level_names) for name in levels})
+    chosen = chosen or list(range(len(decoder.level_names)))
+    train, held_out = data.load(run.config.data, model.image_size, model.image_channels)
+    real = count // 2
+    kinds = sorted(held_out.label_names)
+    images = np.concatenate([held_out.images[:real], train.images])[:real]
+    labels = {
+        kind: np.concatenate([held_out.labels[kind][:real], train.labels[kind]])[:real]
+        for kind in kinds
+    }
+    latents = np.concatenate(
+        [
+            *(
+                encode(run.encoder, data.to_float(images[start : start + BATCH]))
+                for start in range(0, len(images), BATCH)
+            ),
+            fixed_latents(count - real, model.latent_size, seed),
+        ]
+    )
+    vectors = {level: [] for level in chosen}
+    drawn = []
+    with decoder.bar(len(latents), "Encoding", "image") as bar:
+        for start in range(0, len(latents), BATCH):
+            for recording in decoder.record(latents[start : start + BATCH]):
+                drawn.append(data.to_uint8(recording.image))
+                for level in chosen:
+                    vectors[level].append(code_vector(recording.codes[level], level))
+                bar.update()
+    # A real image is its own thumbnail.
+    thumbnails = np.stack([*images, *drawn[len(images) :]])
+    rows = [
+        ["real", *(held_out.label_names[kind][labels[kind][index]] for kind in kinds)]
+        for index in range(len(images))
+    ]
+    rows += [["generated", *[""] * len(kinds)]] * (len(latents) - len(images))
+    samples = fixed_latents(min(count, 256), model.latent_size, seed)
+    with whole_directory(out) as directory:
+        embeddings = [
+            write_points(
+                directory,
+                f"codes_{decoder.level_names[level]}",
+                np.stack(vectors[level]),
+                ["source", *kinds],
+                rows,
+                thumbnails,
+            )
+            for level in chosen
+        ]
+        for level in chosen:
+            found = atlas.level_atlas(decoder, samples, level, bases)
+            if len(found.shown):
+                embeddings.append(_write_bases(directory, found))
+        _write_config(directory, embeddings, run.step)
+    return out
+
+
+def code_vector(code: np.ndarray, level: int) -> np.ndarray:
+    """A code as one point: attributes flattened, maps averaged over their positions.
+
+    Args:
+        code: `(height, width, channels)`.
+        level: 0 for the attributes, each of which belongs to its location.
+    """
+    return code.ravel() if level == 0 else code.mean(axis=(0, 1))
+
+
+def write_points(
+    directory: pathlib.Path,
+    name: str,
+    vectors: np.ndarray,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    thumbnails: np.ndarray,
+) -> dict:
+    """Writes points, their labels and pictures; returns their projector entry.
+
+    Args:
+        directory: where to.
+        name: of the embedding.
+        vectors: float `(n, size)`.
+        columns: names of the labels, at least two.
+        rows: labels of each point.
+        thumbnails: uint8 `(n, side, side, channels)`.
+    """
+    from hcm_tf.pictures import write_png
+
+    if not len(vectors) == len(rows) == len(thumbnails):
+        raise ValueError(
+            "`vectors`, `rows` and `thumbnails` must be of equal length. Received: "
+            f"{len(vectors)}, {len(rows)}, {len(thumbnails)}"
+        )
+    # As text: the projector guesses the format, and takes some binary files for text.
+    with (directory / f"{name}.tsv").open("w") as file:
+        for vector in vectors:
+            file.write("\t".join(f"{value:.6g}" for value in vector) + "\n")
+    labels = "\n".join("\t".join(map(_label, row)) for row in (columns, *rows))
+    (directory / f"{name}_labels.tsv").write_text(labels + "\n", encoding="utf-8")
+    thumbnails = _thinned(thumbnails)
+    write_png(directory / f"{name}.png", _sprite(thumbnails))
+    return {
+        "tensorName": name,
+        "tensorShape": list(vectors.shape),
+        "tensorPath": f"{name}.tsv",
+        "metadataPath": f"{name}_labels.tsv",
+        "sprite": {
+            "imagePath": f"{name}.png",
+            "singleImageDim": [thumbnails.shape[2], thumbnails.shape[1]],
+        },
+    }
+
+
+def _write_bases(directory: pathlib.Path, found) -> dict:
+    from hcm_tf.explain import rendering
+
+    tiles = np.stack([rendering.tile(one, BASIS_SIDE) for one in found.pictures])
+    vectors = tiles.reshape(len(tiles), -1).astype("float32") / 127.5 - 1.0
+    width = found.usage.shape[-1]
+    rows = [
+        [
+            str(index % width),
+            str(index // width) if found.usage.ndim == 2 else "all",
+            str(found.usage.ravel()[index]),
+        ]
+        for index in found.shown.tolist()
+    ]
+    return write_points(
+        directory,
+        f"bases_{found.name}",
+        vectors,
+        ["basis", "location", "usage"],
+        rows,
+        tiles,
+    )
+
+
+def _write_config(directory: pathlib.Path, embeddings: list[dict], step: int) -> None:
+    import tensorflow as tf
+    from google.protobuf import json_format
+    from tensorboard.plugins import projector
+
+    config = json_format.ParseDict(
+        {"embeddings": embeddings}, projector.ProjectorConfig()
+    )
+    projector.visualize_embeddings(str(directory), config)
+    # TensorBoard takes a directory for a run once it holds events.
+    writer = tf.summary.create_file_writer(str(directory))
+    with writer.as_default(step=step):
+        names = [entry["tensorName"] for entry in embeddings]
+        tf.summary.text("projector", json.dumps(names))
+    writer.close()
+
+
+def _label(text: str) -> str:
+    return " ".join(str(text).split())
+
+
+def _thinned(thumbnails: np.ndarray) -> np.ndarray:
+    columns = int(np.ceil(np.sqrt(len(thumbnails))))
+    step = -(-columns * thumbnails.shape[1] // LARGEST_SPRITE)
+    return thumbnails[:, ::step, ::step]
+
+
+def _sprite(thumbnails: np.ndarray) -> np.ndarray:
+    """A square grid, row by row, as the projector cuts it; the rest is white."""
+    count, height, width, channels = thumbnails.shape
+    columns = int(np.ceil(np.sqrt(count)))
+    cells = np.full((columns**2, height, width, channels), 255, "uint8")
+    cells[:count] = thumbnails
+    cells = cells.reshape(columns, columns, height, width, channels).swapaxes(1, 2)
+    return cells.reshape(columns * height, columns * width, channels)
+
+
+def define() -> flags.FlagValues:
+    """The flags of this command, fresh."""
+    own = flags.FlagValues()
+    flags.DEFINE_string("run_dir", None, "What train_main.py --workdir wrote.", own)
+    flags.DEFINE_string("out", None, "Directory to write; empty: RUN/projector.", own)
+    flags.DEFINE_multi_string("level", [], "Levels, by name; all if none.", own)
+    flags.DEFINE_integer(
+        "count", 2000, "Images: one half real, one half generated.", 2, None, own
+    )
+    flags.DEFINE_integer(
+        "bases", 500, "Basis functions of a level, the most used.", 1, None, own
+    )
+    flags.DEFINE_integer("seed", 0, "Of the generated images.", flag_values=own)
+    return own
+
+
+def main(argv: list[str]) -> int:
+    """Flags -> files; returns the exit status."""
+    own = define()
+    if "--help" in argv:
+        print(f"{__doc__}\n{own.get_help()}")
+        return 0
+    try:
+        rest = own(argv)[1:]
+        if rest:
+            raise UserError(f"unexpected argument {rest[0]!r}; see --help.")
+        if own.run_dir is None:
+            raise UserError("name a run directory: --run_dir=RUN.")
+        # TensorFlow takes seconds to load: only once the flags are known to be right.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        out = export(
+            own.run_dir,
+            own.out,
+            levels=own.level,
+            count=own.count,
+            bases=own.bases,
+            seed=own.seed,
+        )
+        print(f"In the browser: tensorboard --logdir={out}")
+    except (UserError, flags.Error) as error:
+        print(f"projector: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

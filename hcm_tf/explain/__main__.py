@@ -1,0 +1,134 @@
+"""Explains images of a trained run. One of:
+
+python -m hcm_tf.explain --run_dir=RUN --out=report/ [--image=a.png ... | --seed=3]
+python -m hcm_tf.explain atlas --run_dir=RUN --out=atlas/
+python -m hcm_tf.explain edit --run_dir=RUN --out=edit/ --do=remove --unit=8x8:3,4:17
+"""
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+from hcm_tf.errors import UserError
+
+if TYPE_CHECKING:
+    from hcm_tf.explain.commands import Source
+
+COMMANDS = ("report", "atlas", "edit")
+
+
+def define() -> flags.FlagValues:
+    """The flags of all three commands, fresh."""
+    own = flags.FlagValues()
+    text, multi = flags.DEFINE_string, flags.DEFINE_multi_string
+    integer, number, switch = (
+        flags.DEFINE_integer,
+        flags.DEFINE_float,
+        flags.DEFINE_bool,
+    )
+    text("run_dir", None, "What train_main.py --workdir wrote.", own)
+    text("out", "report", "Directory to write.", own)
+    multi("image", [], "Image files; random latents if none.", own)
+    integer("seed", 0, "Seed of the random latents.", flag_values=own)
+    integer("count", 1, "Random latents.", 1, flag_values=own)
+    switch("fit", False, "Crop, resize and convert files as in training.", own)
+    multi("level", [], "Levels to show, by name; all if none.", own)
+    integer("refine_steps", 200, "Gradient steps on latents of files.", 0, None, own)
+    number("refine_rate", 0.02, "Learning rate of those.", 1e-6, 1.0, own)
+    number("memory_mb", 512, "Memory for decoding units, in MiB.", 1, None, own)
+    integer("roots", 8, "Attributes that a tree starts from.", 1, None, own)
+    integer("breadth", 4, "Children listed for each node of a tree.", 1, None, own)
+    integer("samples", 256, "atlas: images.", 1, None, own)
+    integer("tiles", 256, "atlas: pictures of a level, the most used.", 1, None, own)
+    text("do", "remove", "edit: remove, scale, move, transplant or interpolate.", own)
+    multi("unit", [], "edit: level:row,column:basis; numbers, ranges 3-5, or *.", own)
+    switch("subtree", False, "edit: what the units compose as well.", own)
+    number("factor", 0.0, "edit: scale by this.", flag_values=own)
+    integer("rows", 0, "edit: move down by so many cells.", flag_values=own)
+    integer("columns", 0, "edit: move right by so many cells.", flag_values=own)
+    switch("new_gates", False, "edit: let the levels above decide again.", own)
+    integer("into_seed", None, "edit: the other image, by seed.", flag_values=own)
+    text("into_image", None, "edit: the other image, a file.", own)
+    integer("frames", 9, "edit: images of an interpolation.", 2, None, own)
+    return own
+
+
+def main(argv: list[str]) -> int:
+    """Flags -> command; returns the exit status."""
+    own = define()
+    if "--help" in argv:
+        print(f"{__doc__}\n{own.get_help()}")
+        return 0
+    try:
+        command, *rest = own(argv)[1:] or COMMANDS[:1]
+        if command not in COMMANDS or rest:
+            unexpected = rest[0] if command in COMMANDS else command
+            raise UserError(f"unexpected argument {unexpected!r}; see --help.")
+        if own.run_dir is None:
+            raise UserError("name a run directory: --run_dir=RUN.")
+        for name in ("image", "into_image"):
+            seeds = ("seed", "count") if name == "image" else ("into_seed",)
+            if own[name].present and any(own[seed].present for seed in seeds):
+                raise UserError(f"give --{name} or --{seeds[0]}, not both.")
+        # TensorFlow takes seconds to load: only once the flags are known to be right.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        print(_run(command, own))
+    except (UserError, flags.Error) as error:
+        print(f"hcm_tf.explain: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(command: str, own: flags.FlagValues) -> str:
+    from hcm_tf.explain import commands
+
+    source = _source(own, own.image, own.seed)
+    shared = {"memory_mb": own.memory_mb}
+    if command == "edit":
+        return commands.make_edit(
+            own.run_dir,
+            own.out,
+            source,
+            operation=own.do,
+            units=own.unit,
+            subtree=own.subtree,
+            factor=own.factor,
+            rows=own.rows,
+            columns=own.columns,
+            new_gates=own.new_gates,
+            target=_target(own),
+            frames=own.frames,
+            **shared,
+        )
+    shared["levels"] = own.level
+    if command == "atlas":
+        shared |= {"samples": own.samples, "tiles": own.tiles}
+        return commands.make_atlas(own.run_dir, own.out, source, **shared)
+    shared |= {"roots": own.roots, "breadth": own.breadth}
+    return commands.make_report(own.run_dir, own.out, source, **shared)
+
+
+def _target(own: flags.FlagValues) -> "Source | None":
+    if own.into_image is None and own.into_seed is None:
+        return None
+    images = [] if own.into_image is None else [own.into_image]
+    return _source(own, images, own.into_seed or 0)
+
+
+def _source(own: flags.FlagValues, images: list[str], seed: int) -> "Source":
+    from hcm_tf.explain.commands import Source
+
+    return Source(
+        images=tuple(images),
+        seed=seed,
+        count=own.count,
+        fit=own.fit,
+        refine_steps=own.refine_steps,
+        refine_rate=own.refine_rate,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -1,0 +1,134 @@
+"""Attribution: how much of an image each active unit of a level made, exactly.
+
+With its gates recorded the network above a level is linear, so the image before tanh,
+L, is the sum of the pictures u_i of the level's active units. The share of unit i is
+<u_i, L> / <L, L>: shares add up to 1, and those of a group of units to the share of
+the group. A share is negative where a unit works against the image.
+"""
+
+import dataclasses
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from hcm_tf.explain.decoder import Decoder, Recording
+from hcm_tf.explain.units import Units
+
+
+@dataclasses.dataclass(frozen=True)
+class Attribution:
+    """The active units of one level of one image, and what each contributes.
+
+    Attributes:
+        level: the level.
+        units: its active units.
+        share: of the energy of the image before tanh, float64 `(n,)`; adds up to 1.
+        energy: squared norm of each unit's own picture, float64 `(n,)`.
+        residual: largest difference between the sum of the units' pictures and the
+            image before tanh, over the largest value of the latter.
+    """
+
+    level: int
+    units: Units
+    share: np.ndarray
+    energy: np.ndarray
+    residual: float
+
+    @functools.cached_property
+    def order(self) -> np.ndarray:
+        """Unit indices from the largest share to the smallest."""
+        return np.argsort(-self.share, kind="stable")
+
+
+def attribute(decoder: Decoder, recording: Recording, level: int) -> Attribution:
+    """Decodes every active unit of a level, and checks that they sum to the image."""
+    units = decoder.active(recording, level)
+    windows = decoder.windows(recording, level, None)
+    logits = recording.logits.astype("float64")
+    share = np.zeros(units.count)
+    energy = np.zeros(units.count)
+    total = np.zeros_like(logits)
+    name = decoder.level_names[level]
+    for index, which, maps in decoder.decode(
+        recording, level, units, what=f"Decoding {name}"
+    ):
+        some = units.take(index)
+        patches = windows.cut(maps, which, some).astype("float64")
+        here = windows.cut(logits[None], np.zeros(len(index), int), some)
+        share[index] = np.einsum("nhwc,nhwc->n", patches, here)
+        energy[index] = np.einsum("nhwc,nhwc->n", patches, patches)
+        windows.add(total, patches, some)
+    whole = _positive(np.sum(np.square(logits)))
+    return Attribution(
+        level=level,
+        units=units,
+        share=share / whole,
+        energy=energy,
+        residual=relative_error(total, logits),
+    )
+
+
+def shares(decoder: Decoder, recording: Recording, level: int) -> np.ndarray:
+    """The shares alone, of all entries of a level's code: one backward pass.
+
+    Returns:
+        float64, of the shape of the code; zero where it is.
+    """
+    code = tf.constant(recording.codes[level][None])
+    with tf.GradientTape() as tape:
+        tape.watch(code)
+        logits = decoder.generator.replay(level, code, recording.gates)
+        product = tf.reduce_sum(logits * recording.logits)
+    share = recording.codes[level].astype("float64") * tape.gradient(product, code)[0]
+    whole = np.sum(np.square(recording.logits.astype("float64")))
+    return np.asarray(share) / _positive(whole)
+
+
+def reconstruct(
+    decoder: Decoder, recording: Recording, attribution: Attribution, counts: np.ndarray
+) -> np.ndarray:
+    """The image before tanh from the top m units, for each m.
+
+    Args:
+        counts: values of m, from 0 to the number of units.
+
+    Returns:
+        float32 `(len(counts), size, size, channels)`.
+    """
+    shape = recording.codes[attribution.level].shape
+    codes = (
+        attribution.units.take(attribution.order[:count]).code(shape)
+        for count in counts
+    )
+    return np.concatenate(
+        [decoder.replay(recording, attribution.level, code[None]) for code in codes]
+    )
+
+
+def explained(parts: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    """Explained energy of each part, 1 - |L - part|^2 / |L|^2: 1 is all of it.
+
+    Args:
+        parts: `(n, size, size, channels)`.
+        logits: `(size, size, channels)`.
+    """
+    logits = logits.astype("float64")
+    missing = np.sum(np.square(logits - parts), axis=(1, 2, 3))
+    return 1.0 - missing / _positive(np.sum(np.square(logits)))
+
+
+def top_counts(total: int, steps: int = 24) -> np.ndarray:
+    """Values of m to look at: 0, 1, and on by equal factors to `total`."""
+    grown = np.geomspace(1, max(total, 1), steps)
+    return np.unique(np.append(0, np.rint(grown).astype(int)).clip(0, total))
+
+
+def relative_error(actual: np.ndarray, expected: np.ndarray) -> float:
+    """Largest absolute difference over the largest absolute expected value."""
+    difference = np.max(np.abs(np.asarray(actual, "float64") - expected))
+    return float(difference / _positive(np.max(np.abs(expected))))
+
+
+def _positive(value: float) -> float:
+    return float(value) if value > 0 else 1.0

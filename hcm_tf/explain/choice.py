@@ -1,0 +1,79 @@
+"""OR: which basis functions competed for a place, and by how much the winner won.
+
+Two comparisons describe a unit. Its *rivals* are the other basis functions at the same
+place. The *margin* is what it had to spare in the selection: its response less the
+strongest response that was not kept among those it was selected from, which are the
+attributes of its location at level 0, and the positions of its feature map above.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from hcm_tf.explain.decoder import Recording
+
+RIVALS = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Rival:
+    """Another basis function at the place of a unit.
+
+    Attributes:
+        basis: its channel.
+        response: its activation before selection.
+        kept: whether it is active as well.
+    """
+
+    basis: int
+    response: float
+    kept: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """How a unit came to be active.
+
+    Attributes:
+        rank: place among the basis functions here, 1 for the strongest.
+        lead: its response less that of the strongest rival; negative below rank 1.
+        margin: its response less the best one that was not kept; None where the
+            selection rejected nothing.
+        rivals: the strongest other basis functions here, strongest first.
+    """
+
+    rank: int
+    lead: float
+    margin: float | None
+    rivals: tuple[Rival, ...]
+
+
+def choose(
+    recording: Recording,
+    level: int,
+    row: int,
+    column: int,
+    basis: int,
+    rivals: int = RIVALS,
+) -> Choice:
+    """Compares one unit with those that it was selected from, and with its rivals."""
+    responses = recording.responses[level]
+    code = recording.codes[level]
+    here = responses[row, column]
+    own = here[basis]
+    others = np.argsort(-here, kind="stable")
+    others = others[others != basis]
+    if level == 0:
+        competing, selected = here, code[row, column]
+    else:
+        competing, selected = responses[..., basis], code[..., basis]
+    rejected = competing[competing != selected]
+    return Choice(
+        rank=1 + int(np.sum(here > own)),
+        lead=float(own - here[others[0]]) if len(others) else float(own),
+        margin=float(own - rejected.max()) if rejected.size else None,
+        rivals=tuple(
+            Rival(int(other), float(here[other]), bool(code[row, column, other]))
+            for other in others[:rivals]
+        ),
+    )

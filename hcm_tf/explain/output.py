@@ -1,0 +1,64 @@
+"""Output directories that are written whole or not at all."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+from hcm_tf.errors import UserError
+
+
+@contextlib.contextmanager
+def whole_directory(out: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Gives a directory to write into, whose files get to `out` when all is done.
+
+    Files in `out` with the same names are replaced, others stay.
+
+    Raises:
+        UserError: `out` is no directory, or cannot be written.
+    """
+    out = pathlib.Path(out)
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file. Name another --out directory.")
+    try:
+        made = _first_missing(out)
+        out.mkdir(parents=True, exist_ok=True)
+        partial = pathlib.Path(tempfile.mkdtemp(prefix=".partial-", dir=out))
+    except OSError as error:
+        raise UserError(
+            f"{out} cannot be written ({error.strerror}). Name another --out directory."
+        ) from error
+    try:
+        yield partial
+        _move(partial, out)
+        made = None
+    except OSError as error:
+        raise UserError(
+            f"{out} cannot be written ({error.strerror or error}). Mend the cause, or "
+            "name another --out directory."
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        if made is not None:
+            shutil.rmtree(made, ignore_errors=True)
+
+
+def _move(partial: pathlib.Path, out: pathlib.Path) -> None:
+    for path in sorted(partial.rglob("*")):
+        target = out / path.relative_to(partial)
+        if path.is_dir():
+            target.mkdir(exist_ok=True)
+        else:
+            os.replace(path, target)
+
+
+def _first_missing(out: pathlib.Path) -> pathlib.Path | None:
+    """The topmost directory that making `out` makes; None if it exists."""
+    missing = None
+    for path in (out, *out.parents):
+        if path.exists():
+            break
+        missing = path
+    return missing

@@ -1,0 +1,1 @@
+"""Measurements of explanations: arrays in, floats out."""

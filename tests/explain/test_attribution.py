@@ -1,0 +1,63 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from hcm_tf.explain import attribution
+
+
+def test_units_sum_to_the_image_at_every_level(recorded):
+    decoder, recording = recorded
+    for level, code in enumerate(recording.codes):
+        result = attribution.attribute(decoder, recording, level)
+        assert result.residual <= 1e-5
+        assert result.share.sum() == pytest.approx(1.0, abs=1e-5)
+        assert result.units.count == np.count_nonzero(code)
+        assert np.all(result.energy >= 0)
+        assert np.all(np.diff(result.share[result.order]) <= 0)
+
+
+def test_the_residual_sees_a_wrong_picture(sparse):
+    decoder, recording = sparse
+    wrong = dataclasses.replace(recording, logits=recording.logits * 1.01)
+    residual = attribution.attribute(decoder, wrong, 3).residual
+    assert residual == pytest.approx(0.01 / 1.01, rel=1e-3)
+
+
+def test_shares_of_one_backward_pass_equal_those_of_decoding(recorded):
+    decoder, recording = recorded
+    for level in range(len(recording.codes)):
+        result = attribution.attribute(decoder, recording, level)
+        shares = attribution.shares(decoder, recording, level)
+        units = result.units
+        decoded = np.zeros_like(shares)
+        decoded[units.row, units.column, units.basis] = result.share
+        assert attribution.relative_error(shares, decoded) <= 1e-5
+
+
+def test_reconstruction_from_no_units_and_from_all(recorded):
+    decoder, recording = recorded
+    result = attribution.attribute(decoder, recording, 1)
+    counts = np.array([0, 1, result.units.count])
+    parts = attribution.reconstruct(decoder, recording, result, counts)
+    explained = attribution.explained(parts, recording.logits)
+    np.testing.assert_array_equal(parts[0], 0.0)
+    assert explained[0] == pytest.approx(0.0, abs=1e-12)
+    assert explained[2] == pytest.approx(1.0, abs=1e-5)
+    first = result.order[:1]
+    alone = decoder.unit_pictures(recording, 1, result.units.take(first))
+    windows = decoder.windows(recording, 1, None)
+    unit = result.units.take(first)
+    placed = windows.place(alone[0], unit.row[0], unit.column[0])
+    assert attribution.relative_error(parts[1], placed) <= 1e-6
+    # 1 - |L - u|^2 / |L|^2 = 2 share - energy / |L|^2
+    whole = np.sum(np.square(recording.logits.astype("float64")))
+    expected = 2 * result.share[first] - result.energy[first] / whole
+    assert explained[1] == pytest.approx(expected[0], rel=1e-4)
+
+
+def test_top_counts_run_from_none_to_all():
+    assert attribution.top_counts(1).tolist() == [0, 1]
+    assert attribution.top_counts(0).tolist() == [0]
+    counts = attribution.top_counts(1000, steps=4)
+    assert counts.tolist() == [0, 1, 10, 100, 1000]
