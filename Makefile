@@ -20,7 +20,7 @@ lint: .venv/test
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
 	touch $@
 
-.venv/test: .venv/train requirements-test.txt
+.venv/test: .venv/train requirements-test.txt requirements-export.txt
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-test.txt
 	touch $@
 
