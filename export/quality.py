@@ -120,9 +120,10 @@ class Judge:
         )
 
 
-def runner(contents: bytes, signature: str, threads: int = 2):
+def runner(contents: bytes, signature: str):
     """A function of one signature of a TFLite model; inputs by name."""
-    interpreter = Interpreter(model_content=contents, num_threads=threads)
+    # More threads wait for each other by spinning: endlessly, on a busy machine.
+    interpreter = Interpreter(model_content=contents, num_threads=1)
     return interpreter.get_signature_runner(signature)
 
 
