@@ -325,6 +325,12 @@ class TrainConfig:
         choices=("fast", "reference"),
         resumable=True,
     )
+    recompute: bool = _field(
+        False,
+        "Compute inner values of the blocks again in the backward pass: less memory, "
+        "more time, same values.",
+        resumable=True,
+    )
     replicas: int = _field(
         0,
         "Devices to train on; 0: every GPU, or the CPU as one. Results do not depend "

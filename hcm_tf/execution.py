@@ -202,9 +202,16 @@ def _upsample_convolve_transposed(x: Tensor, kernel: Tensor) -> Tensor:
 def _upsample_convolve_folded(x: Tensor, kernel: Tensor) -> Tensor:
     if kernel.shape[2] < FEWEST_TAP_CHANNELS:
         return _upsample_convolve_transposed(x, kernel)
-    if _ON_TENSORFLOW:
-        return _upsample_convolve_both_ways(x, kernel)
-    return _upsample_convolve_by_taps(x, kernel)
+    if not _ON_TENSORFLOW:
+        return _upsample_convolve_by_taps(x, kernel)
+    return _upsample_convolve_both_ways(x, _read(kernel))
+
+
+def _read(kernel: Tensor) -> Tensor:
+    """The value of a variable: a custom gradient takes none."""
+    import tensorflow as tf
+
+    return tf.convert_to_tensor(kernel)
 
 
 @ops.custom_gradient
@@ -230,9 +237,9 @@ def _convolve_from_or_to_image(x: Tensor, kernel: Tensor) -> Tensor:
     from hcm_tf import image_convolution
 
     if channels <= MOST_IMAGE_CHANNELS < filters:
-        return image_convolution.from_image(x, kernel)
+        return image_convolution.from_image(x, _read(kernel))
     if filters <= MOST_IMAGE_CHANNELS < channels:
-        return image_convolution.to_image(x, image_convolution.adjoint(kernel))
+        return image_convolution.to_image(x, image_convolution.adjoint(_read(kernel)))
     return convolve(x, kernel)
 
 
@@ -262,4 +269,11 @@ FAST = Execution(
     convolve=_convolve_from_or_to_image,
     select=_kth_largest_by_partition,
 )
-EXECUTIONS = {"reference": REFERENCE, "fast": FAST}
+# What TensorFlow Lite has as builtin operations; its top-k is no bottleneck there.
+DEVICE = Execution(
+    place_convolve=_place_convolve_by_location,
+    upsample_convolve=_upsample_convolve_by_taps,
+    convolve=convolve,
+    select=kth_largest,
+)
+EXECUTIONS = {"reference": REFERENCE, "fast": FAST, "device": DEVICE}

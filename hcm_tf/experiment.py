@@ -56,8 +56,6 @@ def _run(config: ExperimentConfig, workdir: pathlib.Path) -> dict[str, float]:
     if found is not None:
         checkpoint.restore(found[0], saved)
         first_step = found[1]
-    run_directory.write_config(config, workdir, strategy.num_replicas_in_sync)
-
     steps, batch_size = config.train.steps, config.train.batch_size
     dataset = data.make_batches(
         train_images.images,
@@ -67,6 +65,7 @@ def _run(config: ExperimentConfig, workdir: pathlib.Path) -> dict[str, float]:
         horizontal_flip=config.data.horizontal_flip,
         batch_order=trainer.batch_order,
     )
+    run_directory.write_config(config, workdir, strategy.num_replicas_in_sync)
     writer = tf.summary.create_file_writer(str(workdir / "tensorboard"))
     preview = Preview(
         trainer.average_generator or trainer.generator,
@@ -85,26 +84,26 @@ def _run(config: ExperimentConfig, workdir: pathlib.Path) -> dict[str, float]:
     )
     print(_opening(config, workdir, train_images, held_out, first_step, strategy))
     began = time.perf_counter()
+    progress = callbacks.Progress(first_step, steps, batch_size)
+    logging = callbacks.MetricsLog(
+        first_step,
+        workdir,
+        writer,
+        every=config.train.log_every,
+        batch_size=batch_size,
+    )
     if first_step < steps:
-        trainer.fit(
-            dataset,
-            steps_per_epoch=steps - first_step,
-            shuffle=False,
-            verbose=0,
-            callbacks=[
-                callbacks.Progress(first_step, steps, batch_size),
-                callbacks.MetricsLog(
-                    first_step,
-                    workdir,
-                    writer,
-                    every=config.train.log_every,
-                    batch_size=batch_size,
-                ),
-                drawing,
-                stop,
-                saving,
-            ],
-        )
+        try:
+            trainer.fit(
+                dataset,
+                steps_per_epoch=steps - first_step,
+                shuffle=False,
+                verbose=0,
+                callbacks=[progress, logging, drawing, stop, saving],
+            )
+        finally:
+            progress.close()
+            stop.release()
     step = int(trainer.step.numpy())
     measured = drawing.draw(step)
     print(
@@ -120,7 +119,12 @@ def build_trainer(config: ExperimentConfig, replicas: int) -> Trainer:
     train = config.train
     keras.utils.set_random_seed(train.seed)
     dtype = DTYPES[train.precision]
-    generator = build_generator(config.model, execution=train.execution, dtype=dtype)
+    generator = build_generator(
+        config.model,
+        execution=train.execution,
+        recompute=train.recompute,
+        dtype=dtype,
+    )
     average_generator = None
     if train.ema_decay:
         average_generator = build_generator(
@@ -129,8 +133,8 @@ def build_trainer(config: ExperimentConfig, replicas: int) -> Trainer:
         average_generator.set_weights(generator.get_weights())
     trainer = Trainer(
         generator,
-        build_encoder(config.model, dtype=dtype),
-        build_critic(config.model, dtype=dtype),
+        build_encoder(config.model, recompute=train.recompute, dtype=dtype),
+        build_critic(config.model, recompute=train.recompute, dtype=dtype),
         average_generator=average_generator,
         ema_decay=train.ema_decay,
         critic_steps=train.critic_steps,

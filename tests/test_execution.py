@@ -1,5 +1,6 @@
 """The fast forms equal the plain ones, and the plain ones equal the loops."""
 
+import keras
 import numpy as np
 import pytest
 import reference
@@ -51,6 +52,7 @@ OPERATIONS = [
     pytest.param("upsample_convolve", (2, 16, 16, 6), (3, 3, 6, 5), id="16x16"),
     pytest.param("upsample_convolve", (1, 32, 32, 2), (3, 3, 2, 2), id="32x32"),
     pytest.param("upsample_convolve", (3, 1, 1, 2), (3, 3, 2, 2), id="1x1"),
+    pytest.param("upsample_convolve", (2, 4, 4, 256), (3, 3, 256, 2), id="taps"),
 ]
 
 
@@ -72,6 +74,18 @@ def test_fast_equals_plain_with_its_gradients(operation, x_shape, kernel_shape):
 
 
 @pytest.mark.parametrize(("operation", "x_shape", "kernel_shape"), OPERATIONS)
+def test_kernel_may_be_a_variable(operation, x_shape, kernel_shape):
+    x, kernel = RANDOM.normal(size=x_shape), RANDOM.normal(size=kernel_shape)
+    variable = keras.Variable(kernel, dtype="float64")
+    for form in (REFERENCE, FAST):
+        run = getattr(form, operation)
+        with tf.GradientTape() as tape:
+            y = run(tf.constant(x), variable)
+        assert_same(y, run(x, kernel))
+        assert tape.gradient(y, variable.value) is not None
+
+
+@pytest.mark.parametrize(("operation", "x_shape", "kernel_shape"), OPERATIONS)
 def test_batch_may_be_unknown(operation, x_shape, kernel_shape):
     x, kernel = RANDOM.normal(size=x_shape), RANDOM.normal(size=kernel_shape)
     specification = tf.TensorSpec((None, *x_shape[1:]), tf.float64)
@@ -88,3 +102,40 @@ def test_selection_equals_sorting_over_scales_and_signs():
         x = tf.constant(RANDOM.normal(size=(3, 5, 64)) * scale, "float32")
         for k in (1, 2, 31, 63, 64):
             np.testing.assert_array_equal(FAST.select(x, k), REFERENCE.select(x, k))
+
+
+IMAGES = [
+    pytest.param((2, 8, 6, 3), (5, 5, 3, 7), id="from colour"),
+    pytest.param((2, 6, 6, 1), (5, 5, 1, 7), id="from grey"),
+    pytest.param((2, 6, 8, 7), (5, 5, 7, 3), id="to colour"),
+    pytest.param((2, 5, 5, 7), (5, 5, 7, 3), id="odd size"),
+    pytest.param((2, 4, 4, 7), (3, 3, 7, 1), id="to grey"),
+    pytest.param((2, 4, 4, 7), (1, 1, 7, 3), id="1x1"),
+]
+
+
+@pytest.mark.parametrize(("x_shape", "kernel_shape"), IMAGES)
+def test_image_convolutions_equal_plain_ones_to_the_third_derivative(
+    x_shape, kernel_shape
+):
+    x = tf.constant(RANDOM.normal(size=x_shape))
+    kernel = tf.constant(RANDOM.normal(size=kernel_shape))
+
+    def derivatives(execution):
+        with tf.GradientTape(persistent=True) as third:
+            third.watch([x, kernel])
+            with tf.GradientTape(persistent=True) as second:
+                second.watch([x, kernel])
+                with tf.GradientTape() as first:
+                    first.watch([x, kernel])
+                    y = execution.convolve(x, kernel)
+                    loss = tf.reduce_sum(tf.sin(y))
+                once = first.gradient(loss, [x, kernel])
+                norm = sum(tf.reduce_sum(tf.sin(g)) for g in once)
+            twice = second.gradient(norm, [x, kernel])
+            norm = sum(tf.reduce_sum(tf.square(g)) for g in twice)
+        return y, *once, *twice, *third.gradient(norm, [x, kernel])
+
+    plain = derivatives(REFERENCE)
+    for actual, expected in zip(derivatives(FAST), plain, strict=True):
+        assert_same(actual, expected, 1e-11)

@@ -17,7 +17,11 @@ __all__ = [
 
 
 def build_generator(
-    config: ModelConfig, *, execution: str = "fast", dtype: str = "float32"
+    config: ModelConfig,
+    *,
+    execution: str = "fast",
+    recompute: bool = False,
+    dtype: str = "float32",
 ) -> Generator:
     """The generator of a configuration, with its variables made."""
     generator = Generator(
@@ -28,6 +32,7 @@ def build_generator(
         spatial_k=config.spatial_k,
         image_channels=config.image_channels,
         execution=execution,
+        recompute=recompute,
         dtype=dtype,
         name="generator",
     )
@@ -35,12 +40,15 @@ def build_generator(
     return generator
 
 
-def build_encoder(config: ModelConfig, *, dtype: str = "float32") -> Encoder:
+def build_encoder(
+    config: ModelConfig, *, recompute: bool = False, dtype: str = "float32"
+) -> Encoder:
     """The encoder of a configuration, with its variables made."""
     encoder = Encoder(
         latent_size=config.latent_size,
         widths=config.trunk_widths,
         residual_block=config.trunk_residual_block,
+        recompute=recompute,
         dtype=dtype,
         name="encoder",
     )
@@ -48,12 +56,15 @@ def build_encoder(config: ModelConfig, *, dtype: str = "float32") -> Encoder:
     return encoder
 
 
-def build_critic(config: ModelConfig, *, dtype: str = "float32") -> Critic:
+def build_critic(
+    config: ModelConfig, *, recompute: bool = False, dtype: str = "float32"
+) -> Critic:
     """The critic of a configuration, with its variables made."""
     critic = Critic(
         widths=config.trunk_widths,
         residual_block=config.trunk_residual_block,
         stddev_group_size=config.stddev_group_size,
+        recompute=recompute,
         dtype=dtype,
         name="critic",
     )

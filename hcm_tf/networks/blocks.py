@@ -1,6 +1,6 @@
 """Blocks of the networks: the generator's going up, the trunk's going down."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -43,6 +43,7 @@ class GeneratorBlock(keras.layers.Layer):
         residual: adds the upsampled 1x1 convolution of the input after the second
             ReLU; the selection then works on the signed sum.
         execution: "fast" or "reference".
+        recompute: `call` computes again what its gradient needs, to save memory.
     """
 
     def __init__(
@@ -53,12 +54,14 @@ class GeneratorBlock(keras.layers.Layer):
         placed: bool = False,
         residual: bool = False,
         execution: str = "fast",
+        recompute: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         dtype = self.dtype_policy
         first = PlacedConv2D if placed else UpsampledConv2D
         self.width = width
+        self.recompute = recompute
         self.first = first(width, execution, dtype=dtype, name="first")
         self.second = EqualizedConv2D(width, 3, execution, dtype=dtype, name="second")
         self.shortcut = (
@@ -86,7 +89,7 @@ class GeneratorBlock(keras.layers.Layer):
 
     def call(self, x: Tensor) -> Tensor:
         """The block's output: `(batch, n, n, C)` -> `(batch, 2n, 2n, width)`."""
-        return self.trace(x)[1]
+        return _run(self, lambda x: self.trace(x)[1], x)
 
     def trace(self, x: Tensor) -> tuple[Tensor, Tensor, BlockGates]:
         """`(response, code, gates)`: before and after selection, and the decisions."""
@@ -120,12 +123,21 @@ class DownBlock(keras.layers.Layer):
     Args:
         width: feature maps.
         residual: adds the 1x1 convolution of the average-pooled input.
+        recompute: computes again what its gradient needs, to save memory.
     """
 
-    def __init__(self, width: int, *, residual: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        width: int,
+        *,
+        residual: bool = False,
+        recompute: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         dtype = self.dtype_policy
         self.width = width
+        self.recompute = recompute
         self.first = EqualizedConv2D(width, 3, dtype=dtype, name="first")
         self.second = EqualizedConv2D(width, 3, dtype=dtype, name="second")
         self.shortcut = (
@@ -148,6 +160,9 @@ class DownBlock(keras.layers.Layer):
 
     def call(self, x: Tensor) -> Tensor:
         """`(batch, n, n, C)` -> `(batch, n / 2, n / 2, width)`."""
+        return _run(self, self._go_down, x)
+
+    def _go_down(self, x: Tensor) -> Tensor:
         y = leaky_relu(self.first(x))
         y = halve(leaky_relu(self.second(y)))
         return y if self.shortcut is None else y + self.shortcut(halve(x))
@@ -159,10 +174,16 @@ class Trunk(keras.layers.Layer):
     Args:
         widths: feature maps of each block, from the image down.
         residual_block: index of the block with a shortcut.
+        recompute: the blocks compute again what their gradients need.
     """
 
     def __init__(
-        self, widths: tuple[int, ...], *, residual_block: int, **kwargs: Any
+        self,
+        widths: tuple[int, ...],
+        *,
+        residual_block: int,
+        recompute: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         dtype = self.dtype_policy
@@ -171,6 +192,7 @@ class Trunk(keras.layers.Layer):
             DownBlock(
                 width,
                 residual=index == residual_block,
+                recompute=recompute,
                 dtype=dtype,
                 name=f"down{index + 1}",
             )
@@ -210,6 +232,16 @@ def track_by_name(
     """
     for layer in layers:
         setattr(owner, layer.name, layer)
+
+
+def _run(
+    block: GeneratorBlock | DownBlock, run: Callable[[Tensor], Tensor], x: Tensor
+) -> Tensor:
+    if not block.recompute:
+        return run(x)
+    from hcm_tf.recomputation import recomputed  # Needs TensorFlow.
+
+    return recomputed(block, run, x)
 
 
 def leaky_relu(x: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ class Critic(keras.Model):
         widths: feature maps of each block, from the image down.
         residual_block: index of the block with a shortcut.
         stddev_group_size: images compared with each other, see `MinibatchStddev`.
+        recompute: the blocks compute again what their gradients need.
     """
 
     def __init__(
@@ -27,12 +28,17 @@ class Critic(keras.Model):
         widths: tuple[int, ...] = (64, 128, 256, 512),
         residual_block: int = 1,
         stddev_group_size: int = 10,
+        recompute: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         dtype = self.dtype_policy
         self.trunk = Trunk(
-            widths, residual_block=residual_block, dtype=dtype, name="trunk"
+            widths,
+            residual_block=residual_block,
+            recompute=recompute,
+            dtype=dtype,
+            name="trunk",
         )
         self.stddev = MinibatchStddev(stddev_group_size, dtype=dtype, name="stddev")
         self.last = EqualizedConv2D(widths[-1], 3, dtype=dtype, name="last")

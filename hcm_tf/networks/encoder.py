@@ -17,6 +17,7 @@ class Encoder(keras.Model):
         latent_size: length of the latent.
         widths: feature maps of each block, from the image down.
         residual_block: index of the block with a shortcut.
+        recompute: the blocks compute again what their gradients need.
     """
 
     def __init__(
@@ -25,12 +26,17 @@ class Encoder(keras.Model):
         latent_size: int = 200,
         widths: tuple[int, ...] = (64, 128, 256, 512),
         residual_block: int = 1,
+        recompute: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         dtype = self.dtype_policy
         self.trunk = Trunk(
-            widths, residual_block=residual_block, dtype=dtype, name="trunk"
+            widths,
+            residual_block=residual_block,
+            recompute=recompute,
+            dtype=dtype,
+            name="trunk",
         )
         self.fc = EqualizedDense(latent_size, gain=1.0, dtype=dtype, name="fc")
 

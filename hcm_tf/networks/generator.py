@@ -52,6 +52,7 @@ class Generator(keras.Model):
         spatial_k: positions kept in each feature map, for every block but the last.
         image_channels: channels of the image.
         execution: "fast" or "reference" (see `execution.py`); same values.
+        recompute: blocks compute again what their gradients need, to save memory.
 
     Raises:
         ValueError: the lengths do not agree, or a k is out of range.
@@ -67,6 +68,7 @@ class Generator(keras.Model):
         spatial_k: tuple[int, ...] = (16, 64, 341),
         image_channels: int = 3,
         execution: str = "fast",
+        recompute: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -94,6 +96,7 @@ class Generator(keras.Model):
                 placed=level == 0,
                 residual=resolution == RESIDUAL_RESOLUTION,
                 execution=execution,
+                recompute=recompute,
                 dtype=dtype,
                 name=f"block{level + 1}",
             )
@@ -128,7 +131,11 @@ class Generator(keras.Model):
 
     def call(self, latent: Tensor) -> Tensor:
         """Draws images: `(batch, latent_size)` -> `(batch, size, size, channels)`."""
-        return self.trace(latent).image
+        code = self._respond(latent)
+        code = keep(code, self.attribute_top_k.mask(code))
+        for block in self.blocks:
+            code = block(code)
+        return ops.tanh(self._to_logits(code))
 
     def trace(self, latent: Tensor) -> Trace:
         """Draws images and records how: codes of every level, and all gates."""

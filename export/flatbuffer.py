@@ -1,0 +1,96 @@
+"""TFLite files as data: which operations they use, metadata, int8 weights."""
+
+import json
+
+import numpy as np
+from tensorflow.lite.python import schema_py_generated as schema
+from tensorflow.lite.tools import flatbuffer_utils
+
+METADATA = "hcm_tf"
+# Smaller tensors are not worth a scale for each channel.
+LEAST_ELEMENTS = 1024
+
+
+def custom_operations(contents: bytes) -> list[str]:
+    """Names of the operations that are not TFLite builtins (Flex is one)."""
+    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(contents))
+    return sorted(
+        code.customCode.decode()
+        for code in model.operatorCodes
+        if code.builtinCode == schema.BuiltinOperator.CUSTOM
+    )
+
+
+def with_metadata(contents: bytes, metadata: dict) -> bytes:
+    """Adds a JSON metadata buffer named METADATA."""
+    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(contents))
+    buffer = schema.BufferT()
+    buffer.data = np.frombuffer(json.dumps(metadata).encode(), np.uint8)
+    model.buffers.append(buffer)
+    entry = schema.MetadataT()
+    entry.name = METADATA.encode()
+    entry.buffer = len(model.buffers) - 1
+    model.metadata = [*(model.metadata or []), entry]
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def with_int8_weights(contents: bytes) -> tuple[bytes, int]:
+    """Turns float16 weights into int8 with a scale for each output channel.
+
+    A float16 model holds its weights in float16, each followed by a DEQUANTIZE to
+    float32; the runtime does that once, when it loads the model. The same operation
+    reads int8, so that the weights take a quarter of float32's space while every
+    activation, and so every comparison with a top-k threshold, stays in float32.
+
+    Args:
+        contents: a model converted to float16.
+
+    Returns:
+        The new model, and how many tensors became int8.
+    """
+    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(contents))
+    quantized = {}
+    for graph in model.subgraphs:
+        for operator in graph.operators:
+            code = model.operatorCodes[operator.opcodeIndex].builtinCode
+            if code != schema.BuiltinOperator.DEQUANTIZE:
+                continue
+            tensor = graph.tensors[operator.inputs[0]]
+            data = model.buffers[tensor.buffer].data
+            if tensor.type != schema.TensorType.FLOAT16 or data is None:
+                continue
+            if tensor.buffer not in quantized:
+                weights = np.frombuffer(bytes(data), np.float16)
+                if weights.size < LEAST_ELEMENTS:
+                    continue
+                weights = weights.reshape(tensor.shape).astype("float32")
+                quantized[tensor.buffer] = _quantize(weights)
+            _, scales, axis = quantized[tensor.buffer]
+            tensor.type = schema.TensorType.INT8
+            tensor.quantization = schema.QuantizationParametersT()
+            tensor.quantization.scale = scales
+            tensor.quantization.zeroPoint = np.zeros(len(scales), "int64")
+            tensor.quantization.quantizedDimension = axis
+    for index, (values, _, _) in quantized.items():
+        model.buffers[index].data = values.reshape(-1).view(np.uint8)
+    # DEQUANTIZE reads int8 from its version 2 on, with channels from 5.
+    for code in model.operatorCodes:
+        if code.builtinCode == schema.BuiltinOperator.DEQUANTIZE:
+            code.version = max(code.version, 5)
+    contents = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    return contents, len(quantized)
+
+
+def _quantize(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """int8 values, scales and the axis they belong to.
+
+    Output channels come first in convolutions and dense layers, last in the batched
+    product of the locations' dictionaries.
+    """
+    axis = 2 if weights.ndim == 3 else 0
+    others = tuple(index for index in range(weights.ndim) if index != axis)
+    scales = np.maximum(np.abs(weights).max(others), 1e-12) / 127.0
+    shape = [1] * weights.ndim
+    shape[axis] = -1
+    values = np.clip(np.rint(weights / scales.reshape(shape)), -127, 127)
+    return values.astype("int8"), scales.astype("float32"), axis

@@ -1,0 +1,108 @@
+"""The model card beside an export, written from what the run directory says."""
+
+import json
+import pathlib
+
+from hcm_tf.checkpoint import Run
+
+METRICS_FILE = "metrics.jsonl"
+LICENCES = {
+    "avatars": "DiceBear's style Lorelei, a remix of Lorelei by Lisa Wischofsky; CC0 "
+    "1.0.",
+    "fashion_mnist": "Fashion-MNIST by Zalando SE; MIT.",
+}
+INPUTS = {
+    "generator": "a latent vector of {latent_size} numbers in [-1, 1], or a seed",
+    "encoder": "a picture, {size}x{size}x{channels} in [-1, 1], or an image file",
+}
+OUTPUTS = {
+    "generator": "a picture, {size}x{size}x{channels} in [-1, 1]",
+    "encoder": "the latent vector from which the generator draws the picture again",
+}
+
+
+def text(
+    name: str, run: Run, run_dir: str | pathlib.Path, signatures: list[str]
+) -> str:
+    """The card of the "generator" or the "encoder", as Markdown."""
+    model, train, data = run.config.model, run.config.train, run.config.data
+    shape = {
+        "latent_size": model.latent_size,
+        "size": model.image_size,
+        "channels": model.image_channels,
+    }
+    average = (
+        f"weights averaged over training (decay {train.ema_decay:g})"
+        if train.ema_decay
+        else "the last weights, not averaged"
+    )
+    kept = ", ".join(map(str, (model.attribute_k, *model.spatial_k)))
+    return f"""# {name.capitalize()} of a sparse compositional image model
+
+A Keras implementation (`hcm_tf`) of Xing, Wu, Zhu, Wu, *Inducing Hierarchical
+Compositional Model by Sparsifying Generator Network*, CVPR 2020.
+
+* Input: {INPUTS[name].format(**shape)}.
+* Output: {OUTPUTS[name].format(**shape)}.
+* Signatures: {", ".join(f"`{signature}`" for signature in signatures)}.
+* Architecture: c = {model.base_channels}, {model.attributes} attributes a location, \
+top k = {kept}.
+* Generator: {average}.
+
+## Training
+
+* Data: `{data.dataset}`, at most {data.max_images or "all"} images, {data.held_out} \
+held out.
+* Steps: {run.step} of {train.steps} planned, batches of {train.batch_size}, \
+seed {train.seed}.
+* Revision: {_revision(run_dir)}.
+
+## Scores
+
+{_scores(run_dir, run.step)}
+## Licence
+
+* Code: Apache-2.0.
+* Data: {LICENCES.get(data.dataset, "see the data set; not known to this program.")}
+
+## Intended use
+
+Research and teaching: drawing pictures like the training data, and looking at how they
+are composed of parts. The sparse codes say which units drew a picture, and nothing
+about the world.
+
+## Limits
+
+* It knows only what its training data shows, and repeats that data's biases; a picture
+  of anything else is encoded as the nearest thing the generator can draw.
+* {model.image_size}x{model.image_size} pixels; no text, class or other condition.
+* Selecting the k largest activations is discontinuous: where two are nearly equal,
+  rounding on another processor or at lower precision can exchange them, which changes
+  pixels visibly now and then.
+* Pictures of persons that it draws are of nobody; do not use them to deceive.
+"""
+
+
+def _revision(run_dir: str | pathlib.Path) -> str:
+    path = pathlib.Path(run_dir) / "config.json"
+    provenance = json.loads(path.read_text()).get("provenance", {})
+    return provenance.get("git_revision") or "unknown"
+
+
+def _scores(run_dir: str | pathlib.Path, step: int) -> str:
+    """The last measurement up to the exported step, as a list."""
+    path = pathlib.Path(run_dir) / METRICS_FILE
+    measured = {}
+    if path.exists():
+        for line in path.read_text().splitlines():
+            record = json.loads(line)
+            if record["step"] <= step and "held_out_error" in record:
+                measured = record
+    if not measured:
+        return "None: nothing was measured in this run.\n"
+    lines = [
+        f"* {name}: {value:.4g}" for name, value in measured.items() if name != "step"
+    ]
+    return f"Measured at step {measured['step']} (`hcm_tf/evaluation.py`):\n\n" + (
+        "\n".join(lines) + "\n"
+    )

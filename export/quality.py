@@ -1,0 +1,188 @@
+"""How far a TFLite model is from Keras, how fast it is and what it takes."""
+
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+from export.latents import latents as latents_of
+from export.signatures import Signature
+from hcm_tf.checkpoint import Run
+
+BATCH = 16
+GREY_LEVELS = 127.5  # Images in [-1, 1] span 255.
+COLUMNS = (
+    ("network", "{}"),
+    ("precision", "{}"),
+    ("size MB", "{:.1f}"),
+    ("mean error", "{:.4f}"),
+    ("99th percentile", "{:.3f}"),
+    ("worst", "{:.2f}"),
+    ("flipped units", "{}"),
+    ("ms, 1 thread", "{:.1f}"),
+    ("ms, 2 threads", "{:.1f}"),
+    ("peak MB, 1 thread", "{:.0f}"),
+    ("peak MB, 2 threads", "{:.0f}"),
+    ("written", "{}"),
+)
+
+
+class Judge:
+    """Compares TFLite models with the networks they were made from.
+
+    Args:
+        run: the networks; the generator in the execution that was exported.
+        count: latents to compare on: those of the seeds 0 to count - 1.
+    """
+
+    def __init__(self, run: Run, count: int) -> None:
+        self.run = run
+        generator = run.generator
+        seeds = tf.range(count)
+        self.latents = latents_of(seeds, generator.latent_size).numpy()
+        self._draw = tf.function(generator.call, reduce_retracing=True)
+        self._encode = tf.function(run.encoder.call, reduce_retracing=True)
+        self._active = tf.function(self._active_units, reduce_retracing=True)
+        self.images = _in_batches(self._draw, self.latents)
+
+    def twin_signatures(self, name: str) -> dict[str, Signature]:
+        """Signatures of a second model, which shows what the exported one hides."""
+        if name == "encoder":
+            size, channels = self.run.generator.image_size, self.images.shape[-1]
+            spec = tf.TensorSpec((None, size, size, channels), tf.float32, "image")
+            return {
+                "encode": Signature(lambda x: {"latent": self.run.encoder(x)}, spec)
+            }
+        spec = tf.TensorSpec((None, self.latents.shape[1]), tf.float32, "latent")
+        return {"active": Signature(lambda x: {"active": self._active_units(x)}, spec)}
+
+    def measure(self, name: str, contents: bytes, twin: bytes) -> dict[str, float]:
+        """Errors in grey levels, and the fraction of units that flipped.
+
+        Args:
+            name: "generator" or "encoder"; the encoder's images are those that the
+                Keras generator draws from its latents.
+            contents: the model to judge.
+            twin: of `twin_signatures`, in the same precision.
+
+        Returns:
+            `mean_error`, `percentile_99_error`, `worst_error` over pixels, and for the
+            generator `flipped`: of the units active in Keras, over all sparse levels,
+            the fraction that is not active in the model.
+        """
+        if name == "generator":
+            model = runner(contents, "generate")
+            actual = _in_batches(lambda x: model(latent=x)["images"], self.latents)
+            expected = self.images
+            flipped = self._flipped(twin)
+        else:
+            model = runner(contents, "encode")
+            latents = _in_batches(lambda x: model(image=x)["latent"], self.images)
+            actual = _in_batches(self._draw, latents)
+            expected = _in_batches(self._draw, _in_batches(self._encode, self.images))
+            flipped = None
+        errors = np.abs(actual - expected) * GREY_LEVELS
+        return {
+            "mean_error": float(errors.mean()),
+            "percentile_99_error": float(np.percentile(errors, 99)),
+            "worst_error": float(errors.max()),
+            "flipped": flipped,
+        }
+
+    def _flipped(self, twin: bytes) -> float:
+        model = runner(twin, "active")
+        lost = active = 0
+        for start in range(0, len(self.latents), BATCH):
+            latent = self.latents[start : start + BATCH]
+            expected = self._active(latent).numpy()
+            found = model(latent=latent)["active"] > 0
+            lost += np.count_nonzero((expected > 0) & ~found)
+            active += np.count_nonzero(expected)
+        return lost / active
+
+    def _active_units(self, latent: tf.Tensor) -> tf.Tensor:
+        """1 for each active unit of all levels, else 0: float32 `(batch, units)`."""
+        codes = self.run.generator.trace(latent).codes
+        return tf.concat(
+            [
+                tf.reshape(
+                    tf.cast(tf.not_equal(code, 0.0), tf.float32),
+                    (-1, int(np.prod(code.shape[1:]))),
+                )
+                for code in codes
+            ],
+            axis=1,
+        )
+
+
+def runner(contents: bytes, signature: str, threads: int = 2):
+    """A function of one signature of a TFLite model; inputs by name."""
+    interpreter = Interpreter(model_content=contents, num_threads=threads)
+    return interpreter.get_signature_runner(signature)
+
+
+def speed(contents: bytes) -> dict[str, float]:
+    """Milliseconds and peak memory in MB at 1 and 2 threads, in a fresh process each.
+
+    Args:
+        contents: a model for a batch of 1.
+    """
+    script = pathlib.Path(__file__).parent / "device" / "measure.py"
+    measured = {}
+    with tempfile.NamedTemporaryFile(suffix=".tflite") as file:
+        file.write(contents)
+        file.flush()
+        for threads in (1, 2):
+            finished = subprocess.run(
+                [sys.executable, str(script), file.name, str(threads)],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            one = json.loads(finished.stdout.splitlines()[-1])
+            measured[f"milliseconds_{threads}"] = one["milliseconds"]
+            measured[f"peak_megabytes_{threads}"] = one["peak_megabytes"]
+    return measured
+
+
+def table(rows: list[dict]) -> str:
+    """The measurements as a Markdown table; errors are in grey levels of 255."""
+    lines = [
+        "| " + " | ".join(name for name, _ in COLUMNS) + " |",
+        "|" + " --- |" * len(COLUMNS),
+    ]
+    for row in rows:
+        flipped = row["flipped"]
+        values = (
+            row["network"],
+            row["precision"],
+            row["bytes"] / 1e6,
+            row["mean_error"],
+            row["percentile_99_error"],
+            row["worst_error"],
+            "" if flipped is None else f"{flipped:.2%}",
+            row["milliseconds_1"],
+            row["milliseconds_2"],
+            row["peak_megabytes_1"],
+            row["peak_megabytes_2"],
+            "yes" if row["written"] else "no",
+        )
+        cells = [
+            form.format(value) for (_, form), value in zip(COLUMNS, values, strict=True)
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _in_batches(function, inputs: np.ndarray) -> np.ndarray:
+    return np.concatenate(
+        [
+            np.asarray(function(inputs[start : start + BATCH]))
+            for start in range(0, len(inputs), BATCH)
+        ]
+    )

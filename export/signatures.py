@@ -1,0 +1,258 @@
+"""What the exported networks answer: the serving signatures, as TensorFlow functions.
+
+Every input and output has the batch as its first dimension and no operation mixes rows,
+so that a server may batch requests of different callers. Requests of a wrong shape or
+an empty batch fail with INVALID_ARGUMENT.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from export.images import decode, to_pixels
+from export.latents import latents
+from hcm_tf.checkpoint import Run
+from hcm_tf.config import DataConfig
+from hcm_tf.networks import Encoder, Generator
+
+Outputs = dict[str, tf.Tensor]
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    """One signature.
+
+    Attributes:
+        function: from the input to the named outputs.
+        input: name, shape and type of the input.
+    """
+
+    function: Callable[[tf.Tensor], Outputs]
+    input: tf.TensorSpec
+
+
+class GeneratorSignatures:
+    """The generator's signatures.
+
+    Args:
+        generator: a built generator.
+        units: contribution pictures a row of `explain`.
+    """
+
+    def __init__(self, generator: Generator, units: int) -> None:
+        self.generator = generator
+        attributes = generator.attribute_conv.filters
+        self.units = min(units, 16 * attributes)
+        latent = tf.TensorSpec((None, generator.latent_size), tf.float32, "latent")
+        seed = tf.TensorSpec((None,), tf.int32, "seed")
+        self.signatures = {
+            "serving_default": Signature(_checked(self.images, latent), latent),
+            "sample": Signature(_checked(self.sample, seed), seed),
+            "png": Signature(_checked(self.png, latent), latent),
+            "sample_png": Signature(_checked(self.sample_png, seed), seed),
+            "codes": Signature(_checked(self.codes, latent), latent),
+            "explain": Signature(_checked(self.explain, latent), latent),
+        }
+
+    def images(self, latent: tf.Tensor) -> Outputs:
+        """`images`: float32 `(batch, size, size, channels)`, in [-1, 1]."""
+        return {"images": self.generator(latent)}
+
+    def sample(self, seed: tf.Tensor) -> Outputs:
+        """`images`, and the `latent` that was drawn: float32 `(batch, latent_size)`."""
+        latent = latents(seed, self.generator.latent_size)
+        return {**self.images(latent), "latent": latent}
+
+    def png(self, latent: tf.Tensor) -> Outputs:
+        """`image_bytes`: each image as a PNG file, string `(batch,)`."""
+        pixels = to_pixels(self.generator(latent))
+        return {"image_bytes": tf.io.encode_png(pixels)}
+
+    def sample_png(self, seed: tf.Tensor) -> Outputs:
+        """`image_bytes`, and the `latent` that was drawn."""
+        latent = latents(seed, self.generator.latent_size)
+        return {**self.png(latent), "latent": latent}
+
+    def codes(self, latent: tf.Tensor) -> Outputs:
+        """The sparse code of every level: what is active, strongest first.
+
+        `attributes_indices` int32 and `attributes_values` float32, both
+        `(batch, 16, k)`: the attributes of each location (row-major), and for every
+        level above, such as 8x8, `8x8_positions` int32 and `8x8_values` float32, both
+        `(batch, channels, k)`: the positions (row * width + column) of each feature
+        map. A value of 0 fills the list where fewer are active; values equal to the
+        k-th largest, which the generator keeps beyond k, are cut off.
+        """
+        generator = self.generator
+        trace = generator.trace(latent)
+        rows = tf.reshape(
+            trace.responses[0], (-1, 16, generator.attribute_conv.filters)
+        )
+        values, indices = tf.math.top_k(rows, generator.attribute_top_k.k)
+        outputs = {"attributes_indices": indices, "attributes_values": values}
+        sparse_levels = zip(
+            generator.level_names[1:],
+            generator.blocks[:-1],
+            trace.responses[1:],
+            strict=True,
+        )
+        for name, block, response in sparse_levels:
+            _, height, width, channels = response.shape
+            maps = tf.reshape(
+                tf.transpose(response, (0, 3, 1, 2)), (-1, channels, height * width)
+            )
+            values, positions = tf.math.top_k(maps, block.top_k.k)
+            outputs |= {f"{name}_positions": positions, f"{name}_values": values}
+        return outputs
+
+    def explain(self, latent: tf.Tensor) -> Outputs:
+        """What the strongest attributes contribute to the image before tanh, exactly.
+
+        With n units a row, strongest first: `locations` (row-major) and `attributes`,
+        int32 `(batch, n)`; `activations` float32 `(batch, n)`; `contributions` float32
+        `(batch, n, size, size, channels)`; `rest` float32 `(batch, size, size,
+        channels)`, that of all other units; and `images`, which is the tanh of `rest`
+        plus the sum of `contributions`.
+        """
+        generator = self.generator
+        trace = generator.trace(latent)
+        code = trace.codes[0]
+        _, height, width, count = code.shape
+        activations, units = tf.math.top_k(
+            tf.reshape(code, (-1, height * width * count)), self.units
+        )
+
+        def contribution(unit_and_activation: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+            unit, activation = unit_and_activation
+            alone = tf.one_hot(unit, height * width * count) * activation[:, tf.newaxis]
+            alone = tf.reshape(alone, (-1, height, width, count))
+            return generator.replay(0, alone, trace.gates)
+
+        # Unit by unit: all at once would need n times the memory.
+        contributions = tf.map_fn(
+            contribution,
+            (tf.transpose(units), tf.transpose(activations)),
+            fn_output_signature=trace.logits.dtype,
+            parallel_iterations=1,
+        )
+        contributions.set_shape((self.units, *trace.logits.shape))
+        return {
+            "images": trace.image,
+            "contributions": tf.transpose(contributions, (1, 0, 2, 3, 4)),
+            "rest": trace.logits - tf.reduce_sum(contributions, axis=0),
+            "locations": units // count,
+            "attributes": units % count,
+            "activations": activations,
+        }
+
+
+class EncoderSignatures:
+    """The encoder's signatures.
+
+    Args:
+        encoder: a built encoder.
+        generator: draws the reconstructions.
+        data: says how an image of another size becomes square.
+    """
+
+    def __init__(
+        self, encoder: Encoder, generator: Generator, data: DataConfig
+    ) -> None:
+        self.encoder = encoder
+        self.generator = generator
+        self.data = data
+        size, channels = generator.image_size, generator.image_channels
+        images = tf.TensorSpec((None, size, size, channels), tf.float32, "images")
+        image_bytes = tf.TensorSpec((None,), tf.string, "image_bytes")
+        self.signatures = {
+            "serving_default": Signature(_checked(self.latent, images), images),
+            "from_bytes": Signature(
+                _checked(self.from_bytes, image_bytes), image_bytes
+            ),
+            "reconstruct": Signature(_checked(self.reconstruct, images), images),
+        }
+
+    def latent(self, images: tf.Tensor) -> Outputs:
+        """`latent`: float32 `(batch, latent_size)`, in (-1, 1)."""
+        return {"latent": self.encoder(images)}
+
+    def from_bytes(self, image_bytes: tf.Tensor) -> Outputs:
+        """`latent` of image files of any size, made square as in training."""
+        return self.latent(
+            decode(
+                image_bytes,
+                self.generator.image_size,
+                self.generator.image_channels,
+                resize=self.data.resize,
+                resize_filter=self.data.resize_filter,
+            )
+        )
+
+    def reconstruct(self, images: tf.Tensor) -> Outputs:
+        """`images` drawn again, and their `error`: float32 `(batch,)`.
+
+        The error is the squared difference, averaged over pixels and channels.
+        """
+        drawn = self.generator(self.encoder(images))
+        error = tf.reduce_mean(tf.square(drawn - images), axis=(1, 2, 3))
+        return {"images": drawn, "error": error}
+
+
+def _checked(
+    function: Callable[[tf.Tensor], Outputs], spec: tf.TensorSpec
+) -> Callable[[tf.Tensor], Outputs]:
+    """Refuses, at run time, what the loader lets pass: other shapes, empty batches."""
+
+    def checked(x: tf.Tensor) -> Outputs:
+        x = tf.ensure_shape(x, spec.shape)
+        positive = tf.debugging.assert_positive(
+            tf.shape(x)[0], message=f"`{spec.name}` must have at least one row"
+        )
+        with tf.control_dependencies([positive]):
+            return function(tf.identity(x))
+
+    return checked
+
+
+def device_signatures(run: Run, name: str, batch: int | None) -> dict[str, Signature]:
+    """Signatures of a TFLite model: `generate` and `sample`, or `encode`.
+
+    Args:
+        run: the networks, the generator in the execution "device".
+        name: "generator" or "encoder".
+        batch: rows; None leaves them to the run time.
+    """
+    generator = run.generator
+    if name == "encoder":
+        size, channels = generator.image_size, generator.image_channels
+        spec = tf.TensorSpec((batch, size, size, channels), tf.float32, "image")
+        return {"encode": Signature(lambda x: {"latent": run.encoder(x)}, spec)}
+
+    def sample(seed: tf.Tensor) -> Outputs:
+        latent = latents(seed, generator.latent_size)
+        return {"images": generator(latent), "latent": latent}
+
+    latent = tf.TensorSpec((batch, generator.latent_size), tf.float32, "latent")
+    return {
+        "generate": Signature(lambda x: {"images": generator(x)}, latent),
+        "sample": Signature(sample, tf.TensorSpec((batch,), tf.int32, "seed")),
+    }
+
+
+def metadata(name: str, run: Run) -> dict[str, object]:
+    """What a TFLite file says of itself."""
+    model = run.config.model
+    return {
+        "network": name,
+        "method": "Xing et al., Inducing Hierarchical Compositional Model by "
+        "Sparsifying Generator Network, CVPR 2020",
+        "latent_size": model.latent_size,
+        "latent_range": [-1.0, 1.0],
+        "image_size": model.image_size,
+        "image_channels": model.image_channels,
+        "image_range": [-1.0, 1.0],
+        "step": run.step,
+        "data": run.config.data.dataset,
+        "licence": "Apache-2.0 (code); data: see the model card",
+    }

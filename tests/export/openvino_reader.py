@@ -1,0 +1,35 @@
+"""Answers `serving_default` by OpenVINO: python openvino_reader.py MODEL IN OUT
+
+Runs in an environment of its own with openvino and numpy. OpenVINO reads a SavedModel
+without TensorFlow. It has no NthElement, the k-th smallest value along the last axis,
+so this file says what that means in its operations.
+"""
+
+import sys
+
+import numpy as np
+import openvino
+from openvino import opset11 as operations
+from openvino.frontend import ConversionExtension
+
+
+def nth_element(node):
+    values, n = node.get_input(0), node.get_input(1)
+    size = operations.gather(
+        operations.shape_of(values, output_type="i64"),
+        operations.constant(np.int64(-1)),
+        operations.constant(np.int64(0)),
+    )
+    n = operations.convert(n, "i64")
+    k = operations.subtract(size, n)  # The n-th smallest is the (size - n)-th largest.
+    largest = operations.topk(values, k, -1, "max", "value").output(0)
+    last = operations.subtract(k, operations.constant(np.int64(1)))
+    return operations.gather(largest, last, operations.constant(np.int64(-1))).outputs()
+
+
+core = openvino.Core()
+core.add_extension(ConversionExtension("NthElement", nth_element))
+model = core.compile_model(
+    core.read_model(sys.argv[1]), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+)
+np.save(sys.argv[3], model(np.load(sys.argv[2]))[model.output(0)])

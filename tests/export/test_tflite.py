@@ -1,0 +1,149 @@
+"""TFLite models, in the runtime that devices use, compared with Keras."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from export import command, flatbuffer, publish, quality, tflite
+from export.latents import latents
+from export.signatures import Signature
+from hcm_tf.errors import UserError
+
+# Measured on the tiny run: 0.02 and 0.4 grey levels; float32 is as exact as Keras.
+MEAN_ERROR = {"float32": 1e-3, "float16": 0.2, "int8": 1.0}
+
+
+@pytest.fixture(scope="module")
+def export(tiny_run, tmp_path_factory):
+    out = tmp_path_factory.mktemp("tflite")
+    rows = tflite.export(tiny_run, out, latents=32)
+    return out, {(row["network"], row["precision"]): row for row in rows}
+
+
+def contents(export, name, precision="float32"):
+    return (export[0] / f"{name}_{precision}.tflite").read_bytes()
+
+
+@pytest.mark.parametrize("rows", [1, 3, 17])
+def test_float32_equals_keras_for_any_batch(export, loaded, rows):
+    seeds = np.arange(rows, dtype="int32") * 1_000_003
+    generator = loaded.generator
+    latent = latents(tf.constant(seeds), generator.latent_size).numpy()
+    images = generator(latent).numpy()
+    model = contents(export, "generator")
+    np.testing.assert_allclose(
+        quality.runner(model, "generate")(latent=latent)["images"], images, atol=1e-5
+    )
+    sampled = quality.runner(model, "sample")(seed=seeds)
+    np.testing.assert_array_equal(sampled["latent"], latent)
+    np.testing.assert_allclose(sampled["images"], images, atol=1e-5)
+    encoder = quality.runner(contents(export, "encoder"), "encode")
+    np.testing.assert_allclose(
+        encoder(image=images)["latent"], loaded.encoder(images), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("precision", ["float16", "int8"])
+def test_latents_have_the_same_bits_in_every_precision(export, loaded, precision):
+    seeds = np.array([0, -1, 2**31 - 1, -(2**31), 12345], "int32")
+    run = quality.runner(contents(export, "generator", precision), "sample")
+    np.testing.assert_array_equal(
+        run(seed=seeds)["latent"],
+        latents(tf.constant(seeds), loaded.generator.latent_size),
+    )
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16", "int8"])
+@pytest.mark.parametrize("name", ["generator", "encoder"])
+def test_errors_are_measured_and_small(export, name, precision):
+    row = export[1][name, precision]
+    assert row["written"]
+    assert 0 <= row["mean_error"] <= MEAN_ERROR[precision]
+    assert row["mean_error"] <= row["percentile_99_error"] <= row["worst_error"]
+    if name == "generator":
+        assert 0 <= row["flipped"] <= {"float32": 1e-3}.get(precision, 0.1)
+    assert row["bytes"] == len(contents(export, name, precision))
+
+
+def test_lower_precisions_are_smaller(export):
+    sizes = [export[1]["generator", p]["bytes"] for p in tflite.PRECISIONS[:3]]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_builtin_operations_only_and_metadata(export, loaded):
+    for name in ("generator", "encoder"):
+        for precision in tflite.PRECISIONS[:3]:
+            assert flatbuffer.custom_operations(contents(export, name, precision)) == []
+    from export.device.sample import read_metadata
+
+    about = read_metadata(str(export[0] / "generator_int8.tflite"))
+    assert about["latent_size"] == loaded.generator.latent_size
+    assert about["latent_range"] == [-1.0, 1.0]
+    assert about["precision"] == "int8"
+    assert "Apache-2.0" in about["licence"]
+
+
+def test_fixed_batch_of_one_for_benchmarks(export):
+    from ai_edge_litert.interpreter import Interpreter
+
+    path = export[0] / "benchmark" / "generator_float32_batch1.tflite"
+    (entry,) = Interpreter(str(path)).get_input_details()
+    assert entry["shape_signature"].tolist() == [1, 6]
+
+
+def test_an_operation_that_is_no_builtin_is_an_error(loaded):
+    spec = tf.TensorSpec((None, 6), tf.float32, "latent")
+    flex = Signature(
+        lambda x: {"bytes": tf.io.encode_png(tf.cast(x[..., None, None], tf.uint8))},
+        spec,
+    )
+    with pytest.raises(UserError, match="failed"):
+        tflite.convert(loaded.generator, {"generate": flex}, "float32")
+
+
+def test_the_gate_refuses_what_is_too_far(tiny_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(quality, "speed", lambda contents: dict.fromkeys(SPEEDS, 0.0))
+    options = {"precisions": ("int8",), "latents": 16, "max_mean_error": 1e-4}
+    rows = tflite.export(tiny_run, tmp_path, **options)
+    assert not any(row["written"] for row in rows)
+    assert not list(tmp_path.glob("**/*.tflite"))
+    assert json.loads((tmp_path / "tflite.json").read_text()) == rows
+    assert "| no |" in quality.table(rows)
+    tflite.export(tiny_run, tmp_path, force=True, **options)
+    assert (tmp_path / "generator_int8.tflite").exists()
+
+
+SPEEDS = (
+    "milliseconds_1",
+    "milliseconds_2",
+    "peak_megabytes_1",
+    "peak_megabytes_2",
+)
+
+
+def test_int8_weights_round_to_half_a_step():
+    weights = np.random.default_rng(0).normal(size=(8, 3, 3, 5)).astype("float32")
+    values, scales, axis = flatbuffer._quantize(weights)
+    assert axis == 0
+    restored = values * scales.reshape(8, 1, 1, 1)
+    error = np.abs(restored - weights).max((1, 2, 3))
+    assert (error <= scales / 2 + 1e-7).all()
+    np.testing.assert_allclose(
+        np.abs(restored).max((1, 2, 3)), np.abs(weights).max((1, 2, 3)), rtol=1e-6
+    )
+
+
+def test_unknown_precision_is_one_line(tiny_run, tmp_path, capsys):
+    tflite.FLAGS.unparse_flags()
+    arguments = [f"--run_dir={tiny_run}", f"--out={tmp_path}", "--precision=int4"]
+    assert command.run("tflite", tflite.FLAGS, tflite.main, ["tflite", *arguments]) == 1
+    assert "tflite: unknown precision int4" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_files_are_whole_or_absent(tmp_path):
+    publish.write_file(tmp_path / "a" / "b", b"1")
+    assert (tmp_path / "a" / "b").read_bytes() == b"1"
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
