@@ -52,7 +52,7 @@ def test_files(exported, labelled_run):
     # Three of twelve attributes stay at each of 16 locations.
     assert ((codes != 0).sum(axis=1) <= 48).all()
     usage = np.loadtxt(exported / "codes_8x8.tsv", delimiter="\t")
-    assert usage.shape == (20, 8)
+    assert usage.shape == (20, 16)
     header, *rows = (exported / "codes_8x8_labels.tsv").read_text().splitlines()
     assert header.split("\t") == ["source", "folder"]
     labels = [row.split("\t") for row in rows]

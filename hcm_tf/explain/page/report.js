@@ -21,7 +21,10 @@ function makeSvg(tag, attributes, text) {
   return element;
 }
 
-const percent = (x) => `${(100 * x).toFixed(Math.abs(x) < 0.0995 ? 1 : 0)} %`.replace("-", "−");
+function percent(x) {
+  const digits = Math.abs(x) >= 0.0995 || x === 0 ? 0 : Math.abs(x) >= 0.00095 ? 1 : 2;
+  return `${(100 * x).toFixed(digits)} %`.replace("-", "−");
+}
 const short = (x) => (x === null ? "none" : Number(x).toPrecision(3).replace("-", "−"));
 const tiny = (x) => (x === 0 ? "0" : x.toExponential(1).replace("-", "−"));
 const whole = (x) => x.toLocaleString("en");
