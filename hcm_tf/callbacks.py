@@ -44,6 +44,7 @@ class Progress(_StepCallback):
         super().__init__(first_step)
         self.steps = steps
         self.batch_size = batch_size
+        self.bar = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.bar = tqdm(
@@ -67,8 +68,10 @@ class Progress(_StepCallback):
                 refresh=False,
             )
 
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        self.bar.close()
+    def close(self) -> None:
+        """Leaves the line, also after an error."""
+        if self.bar is not None:
+            self.bar.close()
 
 
 class MetricsLog(_StepCallback):
@@ -192,6 +195,7 @@ class Stop(_StepCallback):
         super().__init__(first_step)
         self.seconds = seconds
         self.reason = ""
+        self.previous = {}
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.began = time.perf_counter()
@@ -206,13 +210,11 @@ class Stop(_StepCallback):
         if self.reason:
             self.model.stop_training = True
 
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        self.release()
-
     def release(self) -> None:
-        """Gives the signals back to whoever had them."""
+        """Gives the signals back to whoever had them, also after an error."""
         for number, handler in self.previous.items():
             signal.signal(number, handler)
+        self.previous = {}
 
     def _on_signal(self, number: int, frame: Any) -> None:
         self.reason = f"stopped by {signal.Signals(number).name}"

@@ -103,7 +103,7 @@ def restore(path: str, objects: dict[str, tf.Module]) -> None:
     try:
         status = tf.train.Checkpoint(**objects).restore(path)
         status.assert_existing_objects_matched().expect_partial()
-    except (AssertionError, ValueError, tf.errors.OpError) as error:
+    except (AssertionError, IndexError, ValueError, tf.errors.OpError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
             f"{path}: the checkpoint does not fit or is damaged ({reason}). Delete it "

@@ -39,8 +39,8 @@ class Preview:
         self.encoder = encoder
         self.held_out = held_out
         self.latents = fixed_latents(STATISTICS_SAMPLES, generator.latent_size, seed)
-        # The share of the error that the mean image leaves: 1 means nothing learned.
-        self.variance = float(np.mean(np.var(held_out, axis=0)))
+        self.pixel_variance = float(np.var(held_out))
+        self.image_variance = float(np.mean(np.var(held_out, axis=0)))
         self._draw = _compile(generator.call)
         self._reconstruct = _compile(lambda images: generator(encoder(images)))
         self._codes = _compile(
@@ -68,8 +68,10 @@ class Preview:
 
         Returns:
             `held_out_error`: mean squared error per pixel and channel, images in
-            [-1, 1]; `held_out_fraction`: that error over the variance around the mean
-            image; and for each level `active_<level>`, the fraction of activations that
+            [-1, 1]; `held_out_of_pixel_variance`: that error over the variance of all
+            pixel values; `held_out_of_image_variance`: over the variance around the
+            mean image, so that 1 is what one picture for all would give; and for each
+            level `active_<level>`, the fraction of activations that
             are not zero, and `never_active_<level>`, the fraction of its units (a
             feature map; an attribute at its location) that are zero on every one of
             the fixed latents.
@@ -78,7 +80,8 @@ class Preview:
         error = float(np.mean(np.square(drawn - self.held_out)))
         measured = {
             "held_out_error": error,
-            "held_out_fraction": error / max(self.variance, 1e-12),
+            "held_out_of_pixel_variance": error / max(self.pixel_variance, 1e-12),
+            "held_out_of_image_variance": error / max(self.image_variance, 1e-12),
         }
         names = self.generator.level_names
         active = [0.0] * len(names)

@@ -56,8 +56,6 @@ def _run(config: ExperimentConfig, workdir: pathlib.Path) -> dict[str, float]:
     if found is not None:
         checkpoint.restore(found[0], saved)
         first_step = found[1]
-    run_directory.write_config(config, workdir, strategy.num_replicas_in_sync)
-
     steps, batch_size = config.train.steps, config.train.batch_size
     dataset = data.make_batches(
         train_images.images,
@@ -67,6 +65,7 @@ def _run(config: ExperimentConfig, workdir: pathlib.Path) -> dict[str, float]:
         horizontal_flip=config.data.horizontal_flip,
         batch_order=trainer.batch_order,
     )
+    run_directory.write_config(config, workdir, strategy.num_replicas_in_sync)
     writer = tf.summary.create_file_writer(str(workdir / "tensorboard"))
     preview = Preview(
         trainer.average_generator or trainer.generator,
@@ -85,26 +84,26 @@ def _run(config: ExperimentConfig, workdir: pathlib.Path) -> dict[str, float]:
     )
     print(_opening(config, workdir, train_images, held_out, first_step, strategy))
     began = time.perf_counter()
+    progress = callbacks.Progress(first_step, steps, batch_size)
+    logging = callbacks.MetricsLog(
+        first_step,
+        workdir,
+        writer,
+        every=config.train.log_every,
+        batch_size=batch_size,
+    )
     if first_step < steps:
-        trainer.fit(
-            dataset,
-            steps_per_epoch=steps - first_step,
-            shuffle=False,
-            verbose=0,
-            callbacks=[
-                callbacks.Progress(first_step, steps, batch_size),
-                callbacks.MetricsLog(
-                    first_step,
-                    workdir,
-                    writer,
-                    every=config.train.log_every,
-                    batch_size=batch_size,
-                ),
-                drawing,
-                stop,
-                saving,
-            ],
-        )
+        try:
+            trainer.fit(
+                dataset,
+                steps_per_epoch=steps - first_step,
+                shuffle=False,
+                verbose=0,
+                callbacks=[progress, logging, drawing, stop, saving],
+            )
+        finally:
+            progress.close()
+            stop.release()
     step = int(trainer.step.numpy())
     measured = drawing.draw(step)
     print(
@@ -205,8 +204,9 @@ def _closing(
         done = f"Paused ({reason})"
         more = "the same command again goes on from here"
     return f"""{done} after step {step} of {steps} and {seconds:.0f} s; {more}.
-Held-out reconstruction error: {measured["held_out_error"]:.4f}, \
-{measured["held_out_fraction"]:.3f} of the variance around the mean image.
+Held-out reconstruction error: {measured["held_out_error"]:.4f}, that is \
+{measured["held_out_of_pixel_variance"]:.3f} of the variance of the pixels
+({measured["held_out_of_image_variance"]:.3f} of the variance around the mean image).
 
   {workdir}/images/samples-{step:06d}.png          drawn from latents
   {workdir}/images/reconstructions-{step:06d}.png  held-out images, drawn again below

@@ -105,7 +105,7 @@ class _Equalized(keras.layers.Layer):
 
     def _scaled(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """`(x, kernel)`, the smaller of the two scaled: products are linear in both."""
-        kernel = ops.convert_to_tensor(self.kernel, dtype=self.compute_dtype)
+        kernel = ops.convert_to_tensor(self.kernel.value, dtype=self.compute_dtype)
         if math.prod(kernel.shape) > math.prod(x.shape[1:]):
             return x * self.scale, kernel
         return x, kernel * self.scale

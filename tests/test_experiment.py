@@ -115,7 +115,8 @@ def test_a_run_writes_what_it_says(finished):
     for name in ("samples", "reconstructions"):
         for step in (4, 7):
             path = workdir / "images" / f"{name}-{step:06d}.png"
-            assert Image.open(path).width == 8 * 32 * 2
+            with Image.open(path) as picture:
+                assert picture.width == 8 * 32 * 2
             assert (str(path) in done.stdout) == (step == 7)
     losses = [line for line in lines(workdir) if "critic_loss" in line]
     assert [line["step"] for line in losses] == [2, 4, 6]
@@ -233,7 +234,7 @@ def test_another_configuration_is_refused(finished, folder):
     ("values", "message"),
     [
         ({"batch_size": 64}, "batch of 64 images does not fit 32 training images"),
-        ({"replicas": 3, "batch_size": 9}, "stddev_group_size|multiple"),
+        ({"replicas": 2, "batch_size": 10}, "a multiple of stddev_group_size=4"),
         ({"dataset": "folder:/nowhere/at/all"}, "/nowhere/at/all does not exist"),
     ],
 )
@@ -242,7 +243,7 @@ def test_what_the_data_cannot_give_is_one_line(values, message, folder, tmp_path
     assert done.returncode == 1
     line = done.stderr.splitlines()[-1]
     assert line.startswith("train_main: ")
-    assert any(part in line for part in message.split("|"))
+    assert message in line
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run" / "config.json").exists()
 
@@ -255,25 +256,37 @@ def test_a_workdir_that_cannot_be_written(folder, tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_a_full_disk_is_one_line_and_loses_nothing(folder, tmp_path):
-    if not pathlib.Path("/dev/full").exists():
-        pytest.skip("needs /dev/full, which answers every write with 'disk full'")
-    workdir = tmp_path / "run"
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 8 MB."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(path)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a small file system")
+    yield path
+    subprocess.run(["umount", str(path)], check=True)
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(folder, small_disk):
+    workdir = small_disk / "run"
     assert train(folder, workdir, steps=3).returncode == 0
     before = weights(workdir)
-    (workdir / "metrics.jsonl").unlink(missing_ok=True)
-    (workdir / "metrics.jsonl").symlink_to("/dev/full")
+    free = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(free - 20_000))
     done = train(folder, workdir)
     assert done.returncode == 1
     line = done.stderr.splitlines()[-1]
+    assert line.startswith("train_main: ")
     assert "No space left on device" in line
     assert "start the same command again" in line
     assert "Traceback" not in done.stderr
-    (workdir / "metrics.jsonl").unlink()
     assert checkpoint.latest(workdir)[1] == 3
     for name, value in weights(workdir).items():
         np.testing.assert_array_equal(value, before[name])
-    assert train(folder, workdir).returncode == 0
+    filler.unlink()
+    assert "after step 7 of 7" in train(folder, workdir).stdout
 
 
 def test_a_damaged_checkpoint_is_named(finished, folder, tmp_path):

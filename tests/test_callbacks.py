@@ -1,0 +1,34 @@
+"""What a resumed run does to the log of the one before; see also test_experiment."""
+
+import signal
+
+from hcm_tf import callbacks
+
+
+def test_lines_of_later_steps_and_torn_lines_are_forgotten(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    callbacks.append(path, {"step": 2, "drift": 0.5})
+    callbacks.append(path, {"step": 4, "drift": 0.25})
+    kept = path.read_text()
+    callbacks.append(path, {"step": 6, "drift": 0.125})
+    with path.open("a") as file:
+        file.write('{"step": 8, "dri')
+    callbacks.forget_after(path, 4)
+    assert path.read_text() == kept
+    callbacks.forget_after(path, 0)
+    assert path.read_text() == ""
+    assert [child.name for child in tmp_path.iterdir()] == ["metrics.jsonl"]
+
+
+def test_a_log_that_is_not_there_is_nothing_to_forget(tmp_path):
+    callbacks.forget_after(tmp_path / "metrics.jsonl", 4)
+    assert not list(tmp_path.iterdir())
+
+
+def test_signals_go_back_to_whoever_had_them():
+    before = signal.getsignal(signal.SIGTERM)
+    stop = callbacks.Stop(first_step=0, seconds=0.0)
+    stop.on_train_begin()
+    assert signal.getsignal(signal.SIGTERM) == stop._on_signal
+    stop.release()
+    assert signal.getsignal(signal.SIGTERM) == before

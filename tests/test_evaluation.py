@@ -1,0 +1,59 @@
+"""What a run measures, against direct computation."""
+
+import numpy as np
+import pytest
+
+from hcm_tf.evaluation import Preview, fixed_latents
+from hcm_tf.networks import build_encoder, build_generator
+
+
+@pytest.fixture(scope="module")
+def preview():
+    from conftest import TINY
+
+    random = np.random.default_rng(0)
+    held_out = random.uniform(-1, 1, (40, 32, 32, 3)).astype("float32")
+    return Preview(build_generator(TINY.model), build_encoder(TINY.model), held_out, 3)
+
+
+def test_latents_depend_on_the_seed_alone():
+    latents = fixed_latents(100, 6, seed=1)
+    np.testing.assert_array_equal(latents, fixed_latents(100, 6, seed=1))
+    assert np.abs(latents - fixed_latents(100, 6, seed=2)).max() > 0.5
+    assert -1 <= latents.min() < -0.9
+    assert 0.9 < latents.max() <= 1
+
+
+def test_error_and_variances(preview):
+    measured = preview.measure()
+    images = preview.held_out
+    drawn = np.asarray(preview.generator(preview.encoder(images)))
+    error = np.mean((drawn - images) ** 2)
+    assert measured["held_out_error"] == pytest.approx(error, rel=1e-5)
+    assert measured["held_out_of_pixel_variance"] == pytest.approx(
+        error / images.var(), rel=1e-4
+    )
+    assert measured["held_out_of_image_variance"] == pytest.approx(
+        error / images.var(axis=0).mean(), rel=1e-4
+    )
+
+
+def test_sparsity_of_every_level(preview):
+    measured = preview.measure()
+    codes = [
+        np.asarray(code) != 0 for code in preview.generator.trace(preview.latents).codes
+    ]
+    for level, (name, code) in enumerate(
+        zip(preview.generator.level_names, codes, strict=True)
+    ):
+        assert measured[f"active_{name}"] == pytest.approx(code.mean(), abs=1e-4)
+        used = code.any(axis=0) if level == 0 else code.any(axis=(0, 1, 2))
+        assert measured[f"never_active_{name}"] == pytest.approx(1 - used.mean())
+
+
+def test_each_row_of_images_stands_above_its_reconstructions(preview):
+    shown = preview.reconstructions()
+    assert shown.shape == (64, 32, 32, 3)
+    np.testing.assert_array_equal(shown[16:24], preview.held_out[8:16])
+    drawn = preview.generator(preview.encoder(preview.held_out[8:16]))
+    np.testing.assert_allclose(shown[24:32], drawn, atol=1e-5)
