@@ -1,6 +1,5 @@
 """The fast forms equal the plain ones, and the plain ones equal the loops."""
 
-import keras
 import numpy as np
 import pytest
 import reference
@@ -71,18 +70,6 @@ def test_fast_equals_plain_with_its_gradients(operation, x_shape, kernel_shape):
     plain = value_and_gradients(REFERENCE)
     for actual, expected in zip(value_and_gradients(FAST), plain, strict=True):
         assert_same(actual, expected)
-
-
-@pytest.mark.parametrize(("operation", "x_shape", "kernel_shape"), OPERATIONS)
-def test_kernel_may_be_a_variable(operation, x_shape, kernel_shape):
-    x, kernel = RANDOM.normal(size=x_shape), RANDOM.normal(size=kernel_shape)
-    variable = keras.Variable(kernel, dtype="float64")
-    for form in (REFERENCE, FAST):
-        run = getattr(form, operation)
-        with tf.GradientTape() as tape:
-            y = run(tf.constant(x), variable)
-        assert_same(y, run(x, kernel))
-        assert tape.gradient(y, variable.value) is not None
 
 
 @pytest.mark.parametrize(("operation", "x_shape", "kernel_shape"), OPERATIONS)
