@@ -17,11 +17,12 @@ lint: .venv/test
 	  else 'make: needs Python 3.11 to 3.13, and $(PYTHON) is ' + sys.version.split()[0] \
 	  + '. Name another: make $(MAKECMDGOALS) PYTHON=python3.12')"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
+	@echo 'Installing TensorFlow and what else requirements.txt names: a minute or two.'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt
 	touch $@
 
 .venv/test: .venv/train requirements-test.txt requirements-export.txt
-	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-test.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-test.txt
 	touch $@
 
 .PHONY: train test lint

@@ -27,7 +27,7 @@ TINY = ExperimentConfig(
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_config() -> ExperimentConfig:
     return TINY
 

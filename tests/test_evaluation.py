@@ -8,12 +8,11 @@ from hcm_tf.networks import build_encoder, build_generator
 
 
 @pytest.fixture(scope="module")
-def preview():
-    from conftest import TINY
-
+def preview(tiny_config):
+    model = tiny_config.model
     random = np.random.default_rng(0)
     held_out = random.uniform(-1, 1, (40, 32, 32, 3)).astype("float32")
-    return Preview(build_generator(TINY.model), build_encoder(TINY.model), held_out, 3)
+    return Preview(build_generator(model), build_encoder(model), held_out, seed=3)
 
 
 def test_latents_depend_on_the_seed_alone():
