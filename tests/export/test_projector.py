@@ -58,8 +58,8 @@ def test_files(exported, labelled_run):
     labels = [row.split("\t") for row in rows]
     assert {tuple(row) for row in labels[:10]} <= {("real", "red"), ("real", "blue")}
     assert labels[10:] == [["generated", ""]] * 10
-    sprite = PIL.Image.open(exported / "codes_8x8.png")
-    assert sprite.size == (5 * 32, 5 * 32)
+    with PIL.Image.open(exported / "codes_8x8.png") as sprite:
+        assert sprite.size == (5 * 32, 5 * 32)
     bases = np.loadtxt(exported / "bases_16x16.tsv", delimiter="\t")
     assert len(bases) <= BASES
     assert bases.shape[1] == 24 * 24 * 3
