@@ -34,22 +34,25 @@ def with_metadata(contents: bytes, metadata: dict) -> bytes:
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
-def with_int8_weights(contents: bytes) -> tuple[bytes, int]:
+def with_int8_weights(contents: bytes, least_share: float = 0.0) -> tuple[bytes, int]:
     """Turns float16 weights into int8 with a scale for each output channel.
 
     A float16 model holds its weights in float16, each followed by a DEQUANTIZE to
-    float32; the runtime does that once, when it loads the model. The same operation
-    reads int8, so that the weights take a quarter of float32's space while every
-    activation, and so every comparison with a top-k threshold, stays in float32.
+    float32. The same operation reads int8, so that the weights take a quarter of
+    float32's space while every activation, and so every comparison with a top-k
+    threshold, stays in float32.
 
     Args:
         contents: a model converted to float16.
+        least_share: tensors that hold less than this fraction of all weights stay
+            float16.
 
     Returns:
         The new model, and how many tensors became int8.
     """
     model = flatbuffer_utils.convert_bytearray_to_object(bytearray(contents))
     quantized = {}
+    least = max(LEAST_ELEMENTS, least_share * _count_float16(model))
     for graph in model.subgraphs:
         for operator in graph.operators:
             code = model.operatorCodes[operator.opcodeIndex].builtinCode
@@ -61,7 +64,7 @@ def with_int8_weights(contents: bytes) -> tuple[bytes, int]:
                 continue
             if tensor.buffer not in quantized:
                 weights = np.frombuffer(bytes(data), np.float16)
-                if weights.size < LEAST_ELEMENTS:
+                if weights.size < least:
                     continue
                 weights = weights.reshape(tensor.shape).astype("float32")
                 quantized[tensor.buffer] = _quantize(weights)
@@ -79,6 +82,18 @@ def with_int8_weights(contents: bytes) -> tuple[bytes, int]:
             code.version = max(code.version, 5)
     contents = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
     return contents, len(quantized)
+
+
+def _count_float16(model: schema.ModelT) -> int:
+    """Values in all float16 tensors; signatures share buffers, which count once."""
+    sizes = {
+        tensor.buffer: len(model.buffers[tensor.buffer].data) // 2
+        for graph in model.subgraphs
+        for tensor in graph.tensors
+        if tensor.type == schema.TensorType.FLOAT16
+        and model.buffers[tensor.buffer].data is not None
+    }
+    return sum(sizes.values())
 
 
 def _quantize(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
