@@ -25,7 +25,12 @@ OUT = flags.DEFINE_string("out", "docs/exports.md", "Page to write.", flag_value
 
 HEAD = """# Exports: signatures, sizes, errors, latencies
 
-Made by
+Made, for each run directory RUN and a directory of its own, by
+
+    python -m export.saved_model --run_dir=RUN --out=DIRECTORY
+    python -m export.tflite --run_dir=RUN --out=DIRECTORY --precision=float32,float16,int8,int8_dynamic
+
+and then
 
     {command}
 
