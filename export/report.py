@@ -12,6 +12,7 @@ import sys
 from absl import flags
 
 from export import command, publish
+from export.tflite import PRECISIONS
 from hcm_tf.errors import UserError
 
 FLAGS = flags.FlagValues()  # Its own: tests import several commands.
@@ -28,7 +29,7 @@ HEAD = """# Exports: signatures, sizes, errors, latencies
 Made, for each run directory RUN and a directory of its own, by
 
     python -m export.saved_model --run_dir=RUN --out=DIRECTORY
-    python -m export.tflite --run_dir=RUN --out=DIRECTORY --precision=float32,float16,int8,int8_dynamic
+    python -m export.tflite --run_dir=RUN --out=DIRECTORY --precision={precisions}
 
 and then
 
@@ -119,6 +120,7 @@ def main() -> None:
             raise UserError(f"--models takes NAME=DIRECTORY, not {entry!r}")
         sections.append(section(name, pathlib.Path(directory)))
     head = HEAD.format(
+        precisions=",".join(PRECISIONS),
         command=f"python -m export.report --models={','.join(MODELS.value)}",
         date=datetime.date.today().isoformat(),
         machine=machine(),
