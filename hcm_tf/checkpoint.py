@@ -63,7 +63,7 @@ def load(
 
     Args:
         run_dir: what `train_main.py --workdir` wrote.
-        execution: how the generator computes, "fast" or "reference".
+        execution: how the generator computes, a name of `execution.EXECUTIONS`.
         dtype: of computation; variables are stored in float32.
 
     Raises:

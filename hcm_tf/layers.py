@@ -19,7 +19,7 @@ class _TopK(keras.layers.Layer):
 
     Args:
         k: activations to keep among the competitors, at least 1.
-        execution: "fast" or "reference", how the k-th largest value is found.
+        execution: a name of `execution.EXECUTIONS`: how the k-th largest is found.
 
     Raises:
         ValueError: `k` is below 1, or above the number of competitors.
@@ -147,7 +147,7 @@ class EqualizedConv2D(_Equalized):
     Args:
         filters: output feature maps.
         kernel_size: height and width of the kernel.
-        execution: "fast" or "reference", see `execution.py`.
+        execution: a name of `execution.EXECUTIONS`.
         gain: factor of the scale gain / sqrt(fan_in).
     """
 

@@ -42,7 +42,7 @@ class GeneratorBlock(keras.layers.Layer):
         placed: the input holds attributes, each owning its location's channel.
         residual: adds the upsampled 1x1 convolution of the input after the second
             ReLU; the selection then works on the signed sum.
-        execution: "fast" or "reference".
+        execution: a name of `execution.EXECUTIONS`.
         recompute: `call` computes again what its gradient needs, to save memory.
     """
 

@@ -51,7 +51,7 @@ class Generator(keras.Model):
         attribute_k: attributes kept at each location.
         spatial_k: positions kept in each feature map, for every block but the last.
         image_channels: channels of the image.
-        execution: "fast" or "reference" (see `execution.py`); same values.
+        execution: a name of `execution.EXECUTIONS`; all give the same values.
         recompute: blocks compute again what their gradients need, to save memory.
 
     Raises:
