@@ -12,7 +12,6 @@ from typing import Any
 import tensorflow as tf
 
 from hcm_tf.config import GRID, ModelConfig
-from hcm_tf.execution import FEWEST_TAP_CHANNELS
 
 FULL_SIZE = ModelConfig()
 QUICKSTART = ModelConfig(base_channels=8, attributes=100)
@@ -39,6 +38,7 @@ def interleave(
             run()
     for _ in range(rounds):
         for name, run in runs.items():
+            time.sleep(0.05)
             wall_began, cpu_began = time.perf_counter(), time.process_time()
             run()
             wall[name].append(1e3 * (time.perf_counter() - wall_began))
@@ -76,8 +76,7 @@ def useful_macs(config: ModelConfig) -> int:
     previous = None
     for resolution, width in zip(config.resolutions, config.widths, strict=True):
         if previous is not None:
-            taps = 9 if previous >= FEWEST_TAP_CHANNELS else 16
-            macs += (resolution // 2) ** 2 * taps * previous * width
+            macs += (resolution // 2) ** 2 * 9 * previous * width
             if resolution == config.resolutions[-1 - config.trunk_residual_block]:
                 macs += (resolution // 2) ** 2 * previous * width
         macs += resolution**2 * 9 * width * width

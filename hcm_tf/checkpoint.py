@@ -63,7 +63,7 @@ def load(
 
     Args:
         run_dir: what `train_main.py --workdir` wrote.
-        execution: how the generator computes, a name of `execution.EXECUTIONS`.
+        execution: how the networks compute, a name of `execution.EXECUTIONS`.
         dtype: of computation; variables are stored in float32.
 
     Raises:
@@ -78,11 +78,12 @@ def load(
             "first checkpoint is saved."
         )
     path, step = found
-    generator = build_generator(config.model, execution=execution, dtype=dtype)
+    how = {"execution": execution, "dtype": dtype}
+    generator = build_generator(config.model, **how)
     networks = {
         "average_generator" if config.train.ema_decay else "generator": generator,
-        "encoder": build_encoder(config.model, dtype=dtype),
-        "critic": build_critic(config.model, dtype=dtype),
+        "encoder": build_encoder(config.model, **how),
+        "critic": build_critic(config.model, **how),
     }
     restore(path, networks)
     return Run(

@@ -15,6 +15,7 @@ work (2.50 -> 0.95 G multiply-adds an image at full size), which the tests prove
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import keras
@@ -23,11 +24,6 @@ from keras import ops
 
 from hcm_tf.sparsity import Select, Tensor, kth_largest
 
-# From this many feature maps on, an upsampled map is convolved tap by tap, 9 instead of
-# 16 multiply-adds a pixel; with fewer, moving the results costs more than that saves.
-FEWEST_TAP_CHANNELS = 256
-# With so few feature maps, less than half a vector register of the processor is used.
-MOST_IMAGE_CHANNELS = 4
 _ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
 
 
@@ -43,12 +39,14 @@ class Execution:
         convolve: `(x (batch, n, n, C), kernel (size, size, C, F))` -> the convolution
             of stride 1 with zero padding to the same size, `(batch, n, n, F)`.
         select: the k-th largest value along the last axis, see `sparsity`.
+        leaky_relu: `(x, negative_slope)` -> max(x, negative_slope * x).
     """
 
     place_convolve: Callable[[Tensor, Tensor], Tensor]
     upsample_convolve: Callable[[Tensor, Tensor], Tensor]
     convolve: Callable[[Tensor, Tensor], Tensor]
     select: Select
+    leaky_relu: Callable[[Tensor, float], Tensor]
 
 
 def upsample(x: Tensor) -> Tensor:
@@ -62,6 +60,11 @@ def upsample(x: Tensor) -> Tensor:
 def convolve(x: Tensor, kernel: Tensor) -> Tensor:
     """Convolution of stride 1 with zero padding to the same size."""
     return ops.conv(x, kernel, strides=1, padding="same", data_format="channels_last")
+
+
+def leaky_relu(x: Tensor, negative_slope: float) -> Tensor:
+    """max(x, `negative_slope` * x)."""
+    return ops.leaky_relu(x, negative_slope=negative_slope)
 
 
 def place(attributes: Tensor) -> Tensor:
@@ -134,118 +137,53 @@ def _tap_sums(height: int, width: int) -> np.ndarray:
     return sums.reshape(4 * height * width, 9 * height * width)
 
 
-def _upsample_convolve_by_taps(x: Tensor, kernel: Tensor) -> Tensor:
-    _, height, width, channels = x.shape
-    filters = kernel.shape[-1]
-    taps = ops.matmul(
-        ops.reshape(x, (-1, channels)),
-        ops.reshape(ops.transpose(kernel, (2, 0, 1, 3)), (channels, 9 * filters)),
-    )
-    return _add_taps(ops.reshape(taps, (-1, height, width, 3, 3, filters)))
-
-
-def _add_taps(taps: Tensor) -> Tensor:
-    """Adds each pixel's responses to the nine taps into the upsampled convolution.
-
-    In one dimension, with r_t[i] the response of pixel i to tap t, the doubled pixels
-    give y[2i] = r_0[i-1] + r_1[i] + r_2[i] and y[2i+1] = r_0[i] + r_1[i] + r_2[i+1];
-    two dimensions take one after the other.
-
-    Args:
-        taps: `(batch, height, width, 3, 3, F)`.
-
-    Returns:
-        `(batch, 2 height, 2 width, F)`.
-    """
-    _, height, width, _, _, filters = taps.shape
-    rows = _add_taps_along(
-        ops.reshape(taps, (-1, height, width, 3, 3 * filters)), axis=1
-    )
-    return _add_taps_along(
-        ops.reshape(rows, (-1, 2 * height, width, 3, filters)), axis=2
-    )
-
-
-def _add_taps_along(taps: Tensor, axis: int) -> Tensor:
-    first, middle, last = ops.unstack(taps, 3, axis=3)
-    padding = [[0, 0]] * 4
-    size = taps.shape[axis]
-    index = [slice(None)] * 4
-    index[axis] = slice(0, size - 1)
-    padding[axis] = [1, 0]
-    before = ops.pad(first[tuple(index)], padding)
-    index[axis] = slice(1, size)
-    padding[axis] = [0, 1]
-    after = ops.pad(last[tuple(index)], padding)
-    doubled = ops.stack([before + middle + last, first + middle + after], axis=axis + 1)
-    shape = list(middle.shape)
-    shape[0], shape[axis] = -1, 2 * size
-    return ops.reshape(doubled, shape)
-
-
-def _upsample_convolve_transposed(x: Tensor, kernel: Tensor) -> Tensor:
-    """A transposed convolution of stride 2 with the sums of taps as a 4x4 kernel."""
-    rows = ops.stack(
-        [kernel[2], kernel[1] + kernel[2], kernel[0] + kernel[1], kernel[0]]
-    )
-    left, middle, right = ops.unstack(rows, 3, axis=1)
-    folded = ops.stack([right, middle + right, left + middle, left], axis=1)
-    return ops.conv_transpose(
+def _upsample_convolve_boxed(x: Tensor, kernel: Tensor) -> Tensor:
+    # Doubling pixels is putting zeros between them and summing over 2x2 boxes, and the
+    # sums can wait until after the kernel, which then meets a quarter of the pixels.
+    x, kernel = scale_smaller(x, kernel, 4.0)  # Four averages are a sum, exactly.
+    spread = ops.conv_transpose(
         x,
-        ops.transpose(folded, (0, 1, 3, 2)),
+        ops.transpose(ops.flip(kernel, (0, 1)), (0, 1, 3, 2)),
         strides=2,
-        padding="same",
+        padding="valid",
         data_format="channels_last",
     )
+    return ops.average_pool(
+        spread, 2, strides=1, padding="valid", data_format="channels_last"
+    )
 
 
-def _upsample_convolve_folded(x: Tensor, kernel: Tensor) -> Tensor:
-    if kernel.shape[2] < FEWEST_TAP_CHANNELS:
-        return _upsample_convolve_transposed(x, kernel)
-    if not _ON_TENSORFLOW:
-        return _upsample_convolve_by_taps(x, kernel)
-    return _upsample_convolve_both_ways(x, _read(kernel))
+def scale_smaller(x: Tensor, kernel: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """`(x, kernel)`, the smaller of the two scaled: products are linear in both."""
+    if math.prod(kernel.shape) > math.prod(size or 1 for size in x.shape):
+        return x * scale, kernel
+    return x, kernel * scale
 
 
-def _read(kernel: Tensor) -> Tensor:
-    """The value of a variable: a custom gradient takes none."""
-    import tensorflow as tf
-
-    return tf.convert_to_tensor(kernel)
-
-
-@ops.custom_gradient
-def _upsample_convolve_both_ways(x: Tensor, kernel: Tensor) -> Tensor:
-    """By taps forward, the gradient of the transposed form: each where it is fast."""
-    import tensorflow as tf
-
-    def gradient(upstream: Tensor) -> list[Tensor]:
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch((x, kernel))
-            # Linear in both, so that its value is never computed in a graph.
-            y = _upsample_convolve_transposed(x, kernel)
-        return tape.gradient(y, (x, kernel), upstream)
-
-    return _upsample_convolve_by_taps(x, kernel), gradient
-
-
-def _convolve_from_or_to_image(x: Tensor, kernel: Tensor) -> Tensor:
-    _, height, width, channels = x.shape
-    size, _, _, filters = kernel.shape
-    if not _ON_TENSORFLOW or size % 2 == 0 or size == 1 or height % 2 or width % 2:
+def _convolve_with_own_gradient(x: Tensor, kernel: Tensor) -> Tensor:
+    if not _ON_TENSORFLOW or kernel.shape[0] % 2 == 0:
         return convolve(x, kernel)
-    from hcm_tf import image_convolution
+    import tensorflow as tf
 
-    if channels <= MOST_IMAGE_CHANNELS < filters:
-        return image_convolution.from_image(x, _read(kernel))
-    if filters <= MOST_IMAGE_CHANNELS < channels:
-        return image_convolution.to_image(x, image_convolution.adjoint(_read(kernel)))
-    return convolve(x, kernel)
+    from hcm_tf import convolution
+
+    kernel = tf.convert_to_tensor(kernel)  # A custom gradient takes no variable.
+    if kernel.shape[-1] <= convolution.MOST_IMAGE_CHANNELS < kernel.shape[-2]:
+        return convolution.convolve_back(x, convolution.adjoint(kernel))
+    return convolution.convolve(x, kernel)
+
+
+def _leaky_relu_kept_once(x: Tensor, negative_slope: float) -> Tensor:
+    if not _ON_TENSORFLOW:
+        return leaky_relu(x, negative_slope)
+    from hcm_tf import activation
+
+    return activation.leaky_relu(x, negative_slope)
 
 
 def _kth_largest_by_partition(x: Tensor, k: int) -> Tensor:
     """Hoare's selection, where the backend has it: TensorFlow on the CPU."""
-    if keras.backend.backend() != "tensorflow":
+    if not _ON_TENSORFLOW:
         return kth_largest(x, k)
     import tensorflow as tf
 
@@ -262,18 +200,21 @@ REFERENCE = Execution(
     upsample_convolve=_upsample_convolve_plainly,
     convolve=convolve,
     select=kth_largest,
+    leaky_relu=leaky_relu,
 )
 FAST = Execution(
     place_convolve=_place_convolve_by_location,
-    upsample_convolve=_upsample_convolve_folded,
-    convolve=_convolve_from_or_to_image,
+    upsample_convolve=_upsample_convolve_boxed,
+    convolve=_convolve_with_own_gradient,
     select=_kth_largest_by_partition,
+    leaky_relu=_leaky_relu_kept_once,
 )
 # What TensorFlow Lite has as builtin operations; its top-k is no bottleneck there.
 DEVICE = Execution(
     place_convolve=_place_convolve_by_location,
-    upsample_convolve=_upsample_convolve_by_taps,
+    upsample_convolve=_upsample_convolve_boxed,
     convolve=convolve,
     select=kth_largest,
+    leaky_relu=leaky_relu,
 )
 EXECUTIONS = {"reference": REFERENCE, "fast": FAST, "device": DEVICE}

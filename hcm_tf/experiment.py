@@ -118,23 +118,16 @@ def build_trainer(config: ExperimentConfig, replicas: int) -> Trainer:
     """The compiled trainer of a configuration; call it in the strategy's scope."""
     train = config.train
     keras.utils.set_random_seed(train.seed)
-    dtype = DTYPES[train.precision]
-    generator = build_generator(
-        config.model,
-        execution=train.execution,
-        recompute=train.recompute,
-        dtype=dtype,
-    )
+    how = {"execution": train.execution, "dtype": DTYPES[train.precision]}
+    generator = build_generator(config.model, recompute=train.recompute, **how)
     average_generator = None
     if train.ema_decay:
-        average_generator = build_generator(
-            config.model, execution=train.execution, dtype=dtype
-        )
+        average_generator = build_generator(config.model, **how)
         average_generator.set_weights(generator.get_weights())
     trainer = Trainer(
         generator,
-        build_encoder(config.model, recompute=train.recompute, dtype=dtype),
-        build_critic(config.model, recompute=train.recompute, dtype=dtype),
+        build_encoder(config.model, recompute=train.recompute, **how),
+        build_critic(config.model, recompute=train.recompute, **how),
         average_generator=average_generator,
         ema_decay=train.ema_decay,
         critic_steps=train.critic_steps,

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from hcm_tf import sparsity
-from hcm_tf.execution import EXECUTIONS
+from hcm_tf.execution import EXECUTIONS, scale_smaller
 from hcm_tf.sparsity import Tensor
 
 # He et al. 2015: keeps the variance of a layer that a ReLU follows.
@@ -104,11 +104,8 @@ class _Equalized(keras.layers.Layer):
         self.scale = self.gain / math.sqrt(math.prod(shape[:-1]))
 
     def _scaled(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """`(x, kernel)`, the smaller of the two scaled: products are linear in both."""
         kernel = ops.convert_to_tensor(self.kernel, dtype=self.compute_dtype)
-        if math.prod(kernel.shape) > math.prod(x.shape[1:]):
-            return x * self.scale, kernel
-        return x, kernel * self.scale
+        return scale_smaller(x, kernel, self.scale)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "gain": self.gain}

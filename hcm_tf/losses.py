@@ -12,9 +12,14 @@ from keras import ops
 from hcm_tf.sparsity import Tensor
 
 
-def critic_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-    """f(G(z)) - f(y), from scores `(batch,)` (Arjovsky et al. 2017)."""
-    return fake_scores - real_scores
+def critic_loss_on_real(scores: Tensor) -> Tensor:
+    """-f(y), from scores `(batch,)` (Arjovsky et al. 2017)."""
+    return -scores
+
+
+def critic_loss_on_fake(scores: Tensor) -> Tensor:
+    """f(G(z)), from scores `(batch,)` (Arjovsky et al. 2017)."""
+    return scores
 
 
 def generator_loss(fake_scores: Tensor) -> Tensor:

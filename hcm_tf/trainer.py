@@ -1,6 +1,6 @@
 """The training step: critic, then generator and encoder together."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -131,59 +131,80 @@ class Trainer(keras.Model):
             self._update_critic(images, fakes, update)
 
         last = self.critic_steps - 1
-        variables = self._generator_variables()
+        weights = _values(self.generator.trainable_variables)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([variable.value for variable in variables])
-            # One pass for fakes and reconstructions: the weights are read once.
-            latents = tf.concat([self._latents(images, last), self.encoder(images)], 0)
-            fakes, reconstructions = tf.split(self.generator(latents), 2)
-            with tape.stop_recording():
-                metrics = self._update_critic(images, fakes, last)
-            adversarial = losses.generator_loss(self.critic(fakes))
-            reconstruction = losses.reconstruction_loss(images, reconstructions)
-            loss = self._mean(adversarial + self.reconstruction_weight * reconstruction)
-        gradients = tape.gradient(loss, [variable.value for variable in variables])
+            tape.watch(weights)
+            fakes = self.generator(self._latents(images, last))
+        metrics = self._update_critic(images, fakes, last)
+
+        with tf.GradientTape(watch_accessed_variables=False) as tape_of_fakes:
+            tape_of_fakes.watch(fakes)
+            adversarial = self._mean(losses.generator_loss(self.critic(fakes)))
+        gradients = tape.gradient(
+            fakes, weights, output_gradients=tape_of_fakes.gradient(adversarial, fakes)
+        )
+        variables = self._generator_variables()
+        reconstruction, gradients = _add_gradients(
+            gradients,
+            lambda: self._reconstruction_loss(images, metrics),
+            _values(variables),
+        )
         self.generator_optimizer.apply(gradients, variables)
         if self.average_generator is not None:
             averaging.update(
-                [v.value for v in self.average_generator.trainable_variables],
-                [v.value for v in self.generator.trainable_variables],
+                _values(self.average_generator.trainable_variables),
+                _values(self.generator.trainable_variables),
                 self.ema_decay,
             )
-        pixels = np.prod(images.shape[1:])
-        metrics["generator_loss"] = loss
-        metrics["reconstruction_error"] = self._mean(reconstruction) / pixels
+        metrics["generator_loss"] = adversarial + reconstruction
         return self._sum_over_replicas(metrics)
+
+    def _reconstruction_loss(self, images: tf.Tensor, metrics: dict) -> tf.Tensor:
+        reconstructions = self.generator(self.encoder(images))
+        error = self._mean(losses.reconstruction_loss(images, reconstructions))
+        metrics["reconstruction_error"] = error / np.prod(images.shape[1:])
+        return self.reconstruction_weight * error
 
     def _update_critic(
         self, real: tf.Tensor, fake: tf.Tensor, update: int
     ) -> dict[str, tf.Tensor]:
-        variables = self.critic.trainable_variables
         mixed = losses.mix(real, fake, self._epsilons(real, update))
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([variable.value for variable in variables])
-            real_scores, fake_scores = self.critic(real), self.critic(fake)
-            with tf.GradientTape(watch_accessed_variables=False) as penalty_tape:
-                penalty_tape.watch(mixed)
-                mixed_scores = self.critic(mixed)
-            norms = losses.gradient_norm(penalty_tape.gradient(mixed_scores, mixed))
-            penalty = losses.gradient_penalty(norms)
-            drift = losses.drift(real_scores)
-            loss = self._mean(
-                losses.critic_loss(real_scores, fake_scores)
-                + self.gradient_penalty_weight * penalty
-                + self.drift_weight * drift
+        variables = self.critic.trainable_variables
+        metrics, gradients, total = {}, [], 0.0
+        for loss_of, images in (
+            (self._loss_on_real, real),
+            (self._loss_on_fake, fake),
+            (self._loss_on_mixed, mixed),
+        ):
+            loss, gradients = _add_gradients(
+                gradients,
+                lambda loss_of=loss_of, images=images: loss_of(images, metrics),
+                _values(variables),
             )
-        gradients = tape.gradient(loss, [variable.value for variable in variables])
+            total += loss
         self.critic_optimizer.apply(gradients, variables)
-        return {
-            "critic_loss": loss,
-            "real_score": self._mean(real_scores),
-            "fake_score": self._mean(fake_scores),
-            "gradient_norm": self._mean(norms),
-            "gradient_penalty": self._mean(penalty),
-            "drift": self._mean(drift),
-        }
+        return {**metrics, "critic_loss": total}
+
+    def _loss_on_real(self, images: tf.Tensor, metrics: dict) -> tf.Tensor:
+        scores = self.critic(images)
+        metrics["real_score"] = self._mean(scores)
+        metrics["drift"] = self._mean(losses.drift(scores))
+        loss = self._mean(losses.critic_loss_on_real(scores))
+        return loss + self.drift_weight * metrics["drift"]
+
+    def _loss_on_fake(self, images: tf.Tensor, metrics: dict) -> tf.Tensor:
+        scores = self.critic(images)
+        metrics["fake_score"] = self._mean(scores)
+        return self._mean(losses.critic_loss_on_fake(scores))
+
+    def _loss_on_mixed(self, images: tf.Tensor, metrics: dict) -> tf.Tensor:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(images)
+            scores = self.critic(images)
+        norms = losses.gradient_norm(tape.gradient(scores, images))
+        metrics["gradient_norm"] = self._mean(norms)
+        metrics["gradient_penalty"] = self._mean(losses.gradient_penalty(norms))
+        return self.gradient_penalty_weight * metrics["gradient_penalty"]
 
     def _generator_variables(self) -> list[keras.Variable]:
         return self.generator.trainable_variables + self.encoder.trainable_variables
@@ -228,3 +249,27 @@ class Trainer(keras.Model):
     def get_config(self) -> dict[str, Any]:
         """Not supported: a run is restored by `checkpoint`, from its configuration."""
         raise NotImplementedError("Restore a trainer with hcm_tf.checkpoint.")
+
+
+def _values(variables: Sequence[keras.Variable]) -> list[tf.Variable]:
+    return [variable.value for variable in variables]
+
+
+def _add_gradients(
+    earlier: Sequence[tf.Tensor],
+    compute_loss: Callable[[], tf.Tensor],
+    weights: Sequence[tf.Variable],
+) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    """A loss, and its gradients added to earlier ones of the first of the weights.
+
+    They are computed after those: activations are held for one loss at a time.
+    """
+    with tf.control_dependencies([tf.group(*earlier)]):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(weights)
+            loss = compute_loss()
+        # The penalty has no derivative by the last bias.
+        gradients = tape.gradient(loss, weights, unconnected_gradients="zero")
+    shared = len(earlier)
+    sums = [a + b for a, b in zip(earlier, gradients[:shared], strict=True)]
+    return loss, [*sums, *gradients[shared:]]

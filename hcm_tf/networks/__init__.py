@@ -41,13 +41,18 @@ def build_generator(
 
 
 def build_encoder(
-    config: ModelConfig, *, recompute: bool = False, dtype: str = "float32"
+    config: ModelConfig,
+    *,
+    execution: str = "fast",
+    recompute: bool = False,
+    dtype: str = "float32",
 ) -> Encoder:
     """The encoder of a configuration, with its variables made."""
     encoder = Encoder(
         latent_size=config.latent_size,
         widths=config.trunk_widths,
         residual_block=config.trunk_residual_block,
+        execution=execution,
         recompute=recompute,
         dtype=dtype,
         name="encoder",
@@ -57,13 +62,18 @@ def build_encoder(
 
 
 def build_critic(
-    config: ModelConfig, *, recompute: bool = False, dtype: str = "float32"
+    config: ModelConfig,
+    *,
+    execution: str = "fast",
+    recompute: bool = False,
+    dtype: str = "float32",
 ) -> Critic:
     """The critic of a configuration, with its variables made."""
     critic = Critic(
         widths=config.trunk_widths,
         residual_block=config.trunk_residual_block,
         stddev_group_size=config.stddev_group_size,
+        execution=execution,
         recompute=recompute,
         dtype=dtype,
         name="critic",

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from hcm_tf.execution import upsample
+from hcm_tf.execution import EXECUTIONS, upsample
 from hcm_tf.layers import (
     EqualizedConv2D,
     PlacedConv2D,
@@ -123,6 +123,7 @@ class DownBlock(keras.layers.Layer):
     Args:
         width: feature maps.
         residual: adds the 1x1 convolution of the average-pooled input.
+        execution: a name of `execution.EXECUTIONS`.
         recompute: computes again what its gradient needs, to save memory.
     """
 
@@ -131,17 +132,19 @@ class DownBlock(keras.layers.Layer):
         width: int,
         *,
         residual: bool = False,
+        execution: str = "fast",
         recompute: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         dtype = self.dtype_policy
         self.width = width
+        self.execution = execution
         self.recompute = recompute
-        self.first = EqualizedConv2D(width, 3, dtype=dtype, name="first")
-        self.second = EqualizedConv2D(width, 3, dtype=dtype, name="second")
+        self.first = EqualizedConv2D(width, 3, execution, dtype=dtype, name="first")
+        self.second = EqualizedConv2D(width, 3, execution, dtype=dtype, name="second")
         self.shortcut = (
-            EqualizedConv2D(width, 1, dtype=dtype, name="shortcut")
+            EqualizedConv2D(width, 1, execution, dtype=dtype, name="shortcut")
             if residual
             else None
         )
@@ -163,8 +166,8 @@ class DownBlock(keras.layers.Layer):
         return _run(self, self._go_down, x)
 
     def _go_down(self, x: Tensor) -> Tensor:
-        y = leaky_relu(self.first(x))
-        y = halve(leaky_relu(self.second(y)))
+        y = leaky_relu(self.first(x), self.execution)
+        y = halve(leaky_relu(self.second(y), self.execution))
         return y if self.shortcut is None else y + self.shortcut(halve(x))
 
 
@@ -174,6 +177,7 @@ class Trunk(keras.layers.Layer):
     Args:
         widths: feature maps of each block, from the image down.
         residual_block: index of the block with a shortcut.
+        execution: a name of `execution.EXECUTIONS`.
         recompute: the blocks compute again what their gradients need.
     """
 
@@ -182,16 +186,21 @@ class Trunk(keras.layers.Layer):
         widths: tuple[int, ...],
         *,
         residual_block: int,
+        execution: str = "fast",
         recompute: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         dtype = self.dtype_policy
-        self.from_image = EqualizedConv2D(widths[0], 5, dtype=dtype, name="image")
+        self.execution = execution
+        self.from_image = EqualizedConv2D(
+            widths[0], 5, execution, dtype=dtype, name="image"
+        )
         self.blocks = [
             DownBlock(
                 width,
                 residual=index == residual_block,
+                execution=execution,
                 recompute=recompute,
                 dtype=dtype,
                 name=f"down{index + 1}",
@@ -216,7 +225,7 @@ class Trunk(keras.layers.Layer):
 
     def call(self, images: Tensor) -> Tensor:
         """`(batch, size, size, channels)` -> `(batch, 4, 4, widths[-1])`."""
-        x = leaky_relu(self.from_image(images))
+        x = leaky_relu(self.from_image(images), self.execution)
         for block in self.blocks:
             x = block(x)
         return x
@@ -244,9 +253,9 @@ def _run(
     return recomputed(block, run, x)
 
 
-def leaky_relu(x: Tensor) -> Tensor:
+def leaky_relu(x: Tensor, execution: str) -> Tensor:
     """max(x, 0.2 x)."""
-    return ops.leaky_relu(x, negative_slope=NEGATIVE_SLOPE)
+    return EXECUTIONS[execution].leaky_relu(x, NEGATIVE_SLOPE)
 
 
 def halve(x: Tensor) -> Tensor:

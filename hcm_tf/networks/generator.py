@@ -84,7 +84,7 @@ class Generator(keras.Model):
             GRID * GRID * widths[0], gain=RELU_GAIN / 4, dtype=dtype, name="fc"
         )
         self.attribute_conv = EqualizedConv2D(
-            attributes, 3, dtype=dtype, name="attributes"
+            attributes, 3, execution, dtype=dtype, name="attributes"
         )
         self.attribute_top_k = ChannelTopK(
             attribute_k, execution, dtype=dtype, name="attribute_top_k"
