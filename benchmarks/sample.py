@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import measure
+from benchmarks import measure, plain
 from hcm_tf.config import ModelConfig
 from hcm_tf.networks import Generator, build_generator
 
@@ -56,14 +56,14 @@ def compare(name: str, batch: int, rounds: int, with_torch: bool) -> tuple[Any, 
     """One row of the table."""
     config = measure.MODELS[name]
     fast = build_generator(config)
-    plain = build_generator(config, execution="reference")
-    plain.set_weights(fast.get_weights())
+    reference = plain.build_generator(config)
+    plain.copy_weights(fast, reference)
     latent = np.random.default_rng(0).uniform(-1, 1, (batch, config.latent_size))
     latent = latent.astype("float32")
     product, operations = measure.matrix_product()
     runs = {
         "ours": sampler(fast, latent),
-        "reference": sampler(plain, latent),
+        "reference": sampler(reference, latent),
         "product": product,
     }
     if with_torch and torch is not None:

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks import measure, plain
-from hcm_tf import experiment, trainer
+from hcm_tf import experiment
 from hcm_tf.config import ExperimentConfig, ModelConfig, TrainConfig
 
 try:
@@ -89,24 +89,15 @@ def configuration(model: ModelConfig, batch: int, **train: Any) -> ExperimentCon
     return ExperimentConfig(model=model, train=TrainConfig(batch_size=batch, **train))
 
 
-def build(config: ExperimentConfig) -> trainer.Trainer:
-    """Our trainer; for the reference path the plain one."""
-    built = experiment.build_trainer(config, replicas=1)
-    if config.train.execution == "fast":
-        return built
-    plain_trainer = plain.PlainTrainer(
-        built.generator,
-        plain.use_reference(built.encoder),
-        plain.use_reference(built.critic),
-        batch_order=built.batch_order,
-    )
-    plain_trainer.compile(built.generator_optimizer, built.critic_optimizer)
-    return plain_trainer
-
-
 def stepper(config: ExperimentConfig, images: np.ndarray) -> Callable[[], float]:
     """A function that takes one step and waits for it."""
-    step = tf.function(build(config).train_step, autograph=False)
+    plainly = config.train.execution == "reference"
+    trainer = (
+        plain.build_trainer(config)
+        if plainly
+        else experiment.build_trainer(config, replicas=1)
+    )
+    step = tf.function(trainer.train_step, autograph=False)
     images = tf.constant(images)
     return lambda: float(step(images)["generator_loss"])
 

@@ -11,6 +11,7 @@ from hcm_tf.config import ExperimentConfig
 from hcm_tf.errors import UserError
 from hcm_tf.evaluation import Preview
 from hcm_tf.networks import build_critic, build_encoder, build_generator
+from hcm_tf.optimizer import FusedAdam
 from hcm_tf.trainer import Trainer, replica_order
 
 DTYPES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
@@ -159,7 +160,7 @@ def saved_objects(trainer: Trainer) -> dict[str, tf.Module]:
 
 def _adam(config: ExperimentConfig) -> keras.optimizers.Optimizer:
     train = config.train
-    return keras.optimizers.Adam(
+    return FusedAdam(
         train.learning_rate, beta_1=train.beta_1, beta_2=train.beta_2, epsilon=1e-8
     )
 
