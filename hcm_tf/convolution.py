@@ -8,13 +8,19 @@ before the layers below need their memory.
 In all of them `kernel` is `(size, size, C, F)`, `size` odd; `x` has its C channels, `y`
 its F; stride 1, zero padding to the same size. Where C is the 3 channels of an image, a
 processor would compute 16 for the same time, as many as a vector register holds; so
-`convolve_back` computes 2x2 pixels, 12 maps, at a time.
+`convolve_back` computes 2x2 pixels, 12 maps, at a time. Where there are many channels
+and pixels, see `winograd`.
 """
 
 import tensorflow as tf
 
+from hcm_tf import winograd
+
 # With so few feature maps, less than half a vector register of the processor is used.
 MOST_IMAGE_CHANNELS = 4
+# With fewer, Winograd's products save less than the sums around them cost.
+FEWEST_WINOGRAD_CHANNELS = 128
+FEWEST_WINOGRAD_TILES = 32
 
 
 def adjoint(kernel: tf.Tensor) -> tf.Tensor:
@@ -31,6 +37,8 @@ def convolve(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         with tf.control_dependencies([of_kernel]):
             return convolve_back(upstream, kernel), of_kernel
 
+    if _winograd_pays(x, tuple(kernel.shape)):
+        return winograd.convolve(x, kernel), gradient
     return tf.nn.conv2d(x, kernel, 1, "SAME"), gradient
 
 
@@ -46,6 +54,8 @@ def convolve_back(y: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     _, height, width, _ = y.shape
     if kernel.shape[2] <= MOST_IMAGE_CHANNELS and height % 2 == width % 2 == 0:
         return _to_image_blocks(y, adjoint(kernel)), gradient
+    if _winograd_pays(y, tuple(kernel.shape)):
+        return winograd.convolve_back(y, kernel), gradient
     x = tf.raw_ops.Conv2DBackpropInput(
         input_sizes=[tf.shape(y)[0], height, width, kernel.shape[2]],
         filter=kernel,
@@ -81,6 +91,8 @@ def kernel_between(
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             return convolve_back(y, upstream), convolve(x, upstream)
 
+        if _winograd_pays(x, shape):
+            return winograd.kernel_between(x, y), gradient
         kernel = tf.raw_ops.Conv2DBackpropFilter(
             input=x,
             filter_sizes=shape,
@@ -91,3 +103,17 @@ def kernel_between(
         return kernel, gradient
 
     return between(x, y)
+
+
+def _winograd_pays(x: tf.Tensor, kernel_shape: tuple[int, int, int, int]) -> bool:
+    """On a processor, in a precision that its rounding does not spoil."""
+    size, _, channels, filters = kernel_shape
+    batch, height, width, _ = x.shape
+    if batch is None or size != 3 or height != width or height % winograd.TILE:
+        return False
+    return (
+        min(channels, filters) >= FEWEST_WINOGRAD_CHANNELS
+        and batch * (height // winograd.TILE) ** 2 >= FEWEST_WINOGRAD_TILES
+        and x.dtype in (tf.float32, tf.float64)
+        and not tf.config.list_logical_devices("GPU")
+    )

@@ -44,9 +44,7 @@ class Critic(keras.Model):
             name="trunk",
         )
         self.stddev = MinibatchStddev(stddev_group_size, dtype=dtype, name="stddev")
-        self.last = EqualizedConv2D(
-            widths[-1], 3, execution, dtype=dtype, name="last"
-        )
+        self.last = EqualizedConv2D(widths[-1], 3, execution, dtype=dtype, name="last")
         self.fc = EqualizedDense(1, gain=1.0, dtype=dtype, name="fc")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
