@@ -14,7 +14,7 @@ import tensorflow as tf
 from hcm_tf.config import GRID, ModelConfig
 
 FULL_SIZE = ModelConfig()
-QUICKSTART = ModelConfig(base_channels=8, attributes=100)
+QUICKSTART = ModelConfig(base_channels=8, attributes=100, latent_size=64)
 MODELS = {"full": FULL_SIZE, "quickstart": QUICKSTART}
 
 

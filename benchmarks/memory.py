@@ -2,16 +2,14 @@
 
     python -m benchmarks.memory [--models=full] [--batch=32]
 
-On the CPU: the most memory the process held during three steps, less what it held
-before the first one. On a GPU: the allocator's peak.
+What TensorFlow's allocator had handed out at the most during three steps: above the
+weights and the optimizers' moments, which every form needs alike, and with them.
 """
 
 import argparse
 import json
-import os
 import subprocess
 import sys
-import threading
 import time
 
 import numpy as np
@@ -38,27 +36,24 @@ def main() -> None:
         return
     rows = []
     for model in options.models.split(","):
-        plain = None
+        plain = plain_total = None
         for form in FORMS:
-            # A thread's own arena would keep what another thread could use.
-            environment = {**os.environ, "MALLOC_ARENA_MAX": "1"}
             command = [sys.executable, "-m", "benchmarks.memory", f"--form={form}"]
             command += [f"--models={model}", f"--batch={options.batch}"]
             command += [f"--steps={options.steps}"]
-            done = subprocess.run(
-                command, env=environment, check=True, capture_output=True, text=True
-            )
-            megabytes, seconds = json.loads(done.stdout.splitlines()[-1])
-            plain = plain or megabytes
-            rows.append(
-                (model, options.batch, form, megabytes, megabytes / plain, seconds)
-            )
-    columns = ("model", "batch", "form", "peak MB", "of plain", "s/step")
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            above, weights, seconds = json.loads(done.stdout.splitlines()[-1])
+            total = above + weights
+            plain, plain_total = plain or above, plain_total or total
+            ratios = (above / plain, total, total / plain_total)
+            rows.append((model, options.batch, form, above, *ratios, seconds))
+    columns = ("model", "batch", "form", "peak MB above the weights", "of plain")
+    columns += ("peak MB in all", "of plain in all", "s/step")
     measure.report("memory", columns, rows)
 
 
-def peak(options: argparse.Namespace) -> tuple[float, float]:
-    """Megabytes and seconds of the steps of one form."""
+def peak(options: argparse.Namespace) -> tuple[float, float, float]:
+    """Megabytes above the weights, megabytes of the weights, seconds a step."""
     import tensorflow as tf
 
     from benchmarks import train
@@ -68,37 +63,16 @@ def peak(options: argparse.Namespace) -> tuple[float, float]:
     shape = (options.batch, model.image_size, model.image_size, model.image_channels)
     images = np.random.default_rng(0).uniform(-1, 1, shape).astype("float32")
     step = train.stepper(config, images)
-    gpu = bool(tf.config.list_logical_devices("GPU"))
-    before = _gpu_bytes("current") if gpu else _resident_bytes()
-    highest, running = [before], True
-
-    def watch() -> None:
-        while running:
-            highest[0] = max(highest[0], _resident_bytes())
-            time.sleep(0.002)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
+    device = "GPU:0" if tf.config.list_logical_devices("GPU") else "CPU:0"
+    before = tf.config.experimental.get_memory_info(device)["current"]
+    tf.config.experimental.reset_memory_stats(device)
     seconds = []
     for _ in range(options.steps):
         began = time.perf_counter()
         step()
         seconds.append(time.perf_counter() - began)
-    running = False
-    watcher.join()
-    most = _gpu_bytes("peak") if gpu else highest[0]
-    return (most - before) / 1e6, min(seconds)
-
-
-def _resident_bytes() -> int:
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def _gpu_bytes(which: str) -> int:
-    import tensorflow as tf
-
-    return tf.config.experimental.get_memory_info("GPU:0")[which]
+    most = tf.config.experimental.get_memory_info(device)["peak"]
+    return (most - before) / 1e6, before / 1e6, min(seconds)
 
 
 if __name__ == "__main__":

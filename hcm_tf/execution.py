@@ -109,11 +109,39 @@ def _upsample_convolve_plainly(x: Tensor, kernel: Tensor) -> Tensor:
 
 
 def _place_convolve_by_location(attributes: Tensor, dictionary: Tensor) -> Tensor:
+    return _place_convolve(attributes, dictionary, _multiply_all)
+
+
+def _place_convolve_by_active_rows(attributes: Tensor, dictionary: Tensor) -> Tensor:
+    if not _ON_TENSORFLOW:
+        return _place_convolve_by_location(attributes, dictionary)
+    from hcm_tf import active_rows
+
+    return _place_convolve(
+        attributes,
+        dictionary,
+        lambda rows, dictionary: active_rows.multiply(rows, dictionary, _multiply_all),
+    )
+
+
+def _multiply_all(rows: Tensor, dictionary: Tensor) -> Tensor:
+    """`(batch, locations, V)` times `(locations, V, N)`: `(batch, locations, N)`."""
+    products = ops.matmul(ops.transpose(rows, (1, 0, 2)), dictionary)
+    return ops.transpose(products, (1, 0, 2))
+
+
+def _place_convolve(
+    attributes: Tensor,
+    dictionary: Tensor,
+    multiply: Callable[[Tensor, Tensor], Tensor],
+) -> Tensor:
     _, height, width, count = attributes.shape
     locations, filters = height * width, dictionary.shape[-1]
-    rows = ops.transpose(ops.reshape(attributes, (-1, locations, count)), (1, 0, 2))
-    taps = ops.matmul(rows, ops.reshape(dictionary, (locations, count, 9 * filters)))
-    taps = ops.reshape(ops.transpose(taps, (1, 0, 2)), (-1, 9 * locations, filters))
+    taps = multiply(
+        ops.reshape(attributes, (-1, locations, count)),
+        ops.reshape(dictionary, (locations, count, 9 * filters)),
+    )
+    taps = ops.reshape(taps, (-1, 9 * locations, filters))
     # So few pixels that a product with zeros and ones adds up fastest.
     pixels = ops.matmul(
         ops.convert_to_tensor(_tap_sums(height, width), dtype=taps.dtype), taps
@@ -203,7 +231,7 @@ REFERENCE = Execution(
     leaky_relu=leaky_relu,
 )
 FAST = Execution(
-    place_convolve=_place_convolve_by_location,
+    place_convolve=_place_convolve_by_active_rows,
     upsample_convolve=_upsample_convolve_boxed,
     convolve=_convolve_with_own_gradient,
     select=_kth_largest_by_partition,

@@ -15,11 +15,12 @@ ALLOWED = {
     "losses": {"sparsity"},
     "config_flags": {"config"},
     "activation": set(),
+    "active_rows": set(),
     "winograd": set(),
     "convolution": {"winograd"},
     "optimizer": set(),
     "recomputation": set(),
-    "execution": {"sparsity", "convolution", "activation"},
+    "execution": {"sparsity", "convolution", "activation", "active_rows"},
     "layers": {"sparsity", "execution"},
     "networks": {
         "sparsity",

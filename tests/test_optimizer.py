@@ -13,7 +13,7 @@ GRADIENTS = RANDOM.normal(size=(5, 3, 4)).astype("float32")
 
 
 def updates(kind, replicas, **settings):
-    """Weights and optimizer state after each gradient, of which a replica has a part."""
+    """Weights after each gradient, shared by the replicas, and the state at the end."""
     names = [device.name for device in tf.config.list_logical_devices("CPU")]
     strategy = devices.mirrored(names[:replicas])
     with strategy.scope():
