@@ -1,5 +1,6 @@
 """What the fast forms are measured against: every formula as the paper states it."""
 
+from typing import Any
 from unittest import mock
 
 import keras
@@ -20,6 +21,9 @@ class PublishedConv2D(UpsampledConv2D):
     `layers.PlacedConv2D` keeps a dictionary; its reference form rearranges that on each
     call, which the published network has no need to do.
     """
+
+    def __init__(self, filters: int, most: int, *args: Any, **kwargs: Any) -> None:
+        super().__init__(filters, *args, **kwargs)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         batch, height, width, attributes = input_shape

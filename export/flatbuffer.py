@@ -9,6 +9,13 @@ from tensorflow.lite.tools import flatbuffer_utils
 METADATA = "hcm_tf"
 # Smaller tensors are not worth a scale for each channel.
 LEAST_ELEMENTS = 1024
+# Operations that multiply int8, and their first version that takes float32 inputs and
+# a scale for each output channel.
+DYNAMIC_VERSIONS = {
+    schema.BuiltinOperator.CONV_2D: 5,
+    schema.BuiltinOperator.FULLY_CONNECTED: 12,
+    schema.BuiltinOperator.TRANSPOSE_CONV: 2,
+}
 
 
 def custom_operations(contents: bytes) -> list[str]:
@@ -68,12 +75,7 @@ def with_int8_weights(contents: bytes, least_share: float = 0.0) -> tuple[bytes,
                     continue
                 weights = weights.reshape(tensor.shape).astype("float32")
                 quantized[tensor.buffer] = _quantize(weights)
-            _, scales, axis = quantized[tensor.buffer]
-            tensor.type = schema.TensorType.INT8
-            tensor.quantization = schema.QuantizationParametersT()
-            tensor.quantization.scale = scales
-            tensor.quantization.zeroPoint = np.zeros(len(scales), "int64")
-            tensor.quantization.quantizedDimension = axis
+            _set_int8(tensor, *quantized[tensor.buffer][1:])
     for index, (values, _, _) in quantized.items():
         model.buffers[index].data = values.reshape(-1).view(np.uint8)
     # DEQUANTIZE reads int8 from its version 2 on, with channels from 5.
@@ -82,6 +84,57 @@ def with_int8_weights(contents: bytes, least_share: float = 0.0) -> tuple[bytes,
             code.version = max(code.version, 5)
     contents = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
     return contents, len(quantized)
+
+
+def with_dynamic_int8(contents: bytes, after_selections: int = 0) -> bytes:
+    """Lets convolutions and dense layers multiply int8 (dynamic-range quantisation).
+
+    Their weights become int8 with a scale for each output channel, and the runtime
+    rounds their inputs to int8 as it goes. A rounding below a top-k selection can make
+    another unit win, and a unit that changes place shows more than any rounding; so the
+    lower levels may stay in float32.
+
+    Args:
+        contents: a model converted to float32.
+        after_selections: leave everything before this many top-k selections alone.
+
+    Returns:
+        The new model.
+    """
+    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(contents))
+    quantized = {}
+    for graph in model.subgraphs:
+        selections = 0
+        for operator in graph.operators:
+            code = model.operatorCodes[operator.opcodeIndex].builtinCode
+            # What each selection ends in: which values reach the threshold.
+            selections += code == schema.BuiltinOperator.GREATER_EQUAL
+            if code not in DYNAMIC_VERSIONS or selections < after_selections:
+                continue
+            tensor = graph.tensors[operator.inputs[1]]
+            data = model.buffers[tensor.buffer].data
+            if data is None:
+                continue  # A product of two activations.
+            if tensor.buffer not in quantized:
+                weights = np.frombuffer(bytes(data), np.float32).reshape(tensor.shape)
+                quantized[tensor.buffer] = _quantize(weights)
+            _set_int8(tensor, *quantized[tensor.buffer][1:])
+            if code == schema.BuiltinOperator.FULLY_CONNECTED:
+                operator.builtinOptions.asymmetricQuantizeInputs = True
+    for index, (values, _, _) in quantized.items():
+        model.buffers[index].data = values.reshape(-1).view(np.uint8)
+    for code in model.operatorCodes:
+        version = DYNAMIC_VERSIONS.get(code.builtinCode, 0)
+        code.version = max(code.version, version)
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def _set_int8(tensor: schema.TensorT, scales: np.ndarray, axis: int) -> None:
+    tensor.type = schema.TensorType.INT8
+    tensor.quantization = schema.QuantizationParametersT()
+    tensor.quantization.scale = scales
+    tensor.quantization.zeroPoint = np.zeros(len(scales), "int64")
+    tensor.quantization.quantizedDimension = axis
 
 
 def _count_float16(model: schema.ModelT) -> int:

@@ -94,6 +94,13 @@ class Judge:
             "flipped": flipped,
         }
 
+    def mean_error(self, contents: bytes) -> float:
+        """Mean error, in grey levels, of a generator for a batch of 1."""
+        model = runner(contents, "generate")
+        drawn = [model(latent=latent[None])["images"] for latent in self.latents]
+        errors = np.abs(np.concatenate(drawn) - self.images)
+        return float(errors.mean() * GREY_LEVELS)
+
     def _flipped(self, twin: bytes) -> float:
         model = runner(twin, "active")
         lost = active = 0

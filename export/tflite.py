@@ -15,9 +15,15 @@ from export import command, publish
 from hcm_tf.errors import UserError
 
 PRECISIONS = ("float32", "float16", "int8", "int8_dynamic")
-# What becomes int8, tried in turn until the images are near enough: every tensor, then
-# those with a tenth of all weights: the locations' dictionary, which holds most.
-LEAST_SHARES = (0.0, 0.1)
+# What becomes int8, tried in turn until the images are near enough. Of "int8", tensors
+# with at least this fraction of the weights: all, then the locations' dictionary alone.
+# Of "int8_dynamic", layers above this many top-k selections: all, then ever less.
+FIDELITIES = {
+    "float32": (0,),
+    "float16": (0,),
+    "int8": (0.0, 0.1),
+    "int8_dynamic": (0, 1, 2, 3, 4),
+}
 TABLE_FILE = "tflite.json"
 
 FLAGS = flags.FlagValues()  # Its own: tests import several commands.
@@ -53,9 +59,7 @@ FORCE = flags.DEFINE_boolean(
 flags.mark_flag_as_required("run_dir", flag_values=FLAGS)
 
 
-def convert(
-    network, signatures: dict, precision: str, least_share: float = 0.0
-) -> bytes:
+def convert(network, signatures: dict, precision: str, fidelity: float = 0) -> bytes:
     """Converts signatures of a network into one TFLite model.
 
     Args:
@@ -63,8 +67,7 @@ def convert(
         signatures: `export.signatures.Signature` by name.
         precision: one of PRECISIONS. "int8" has int8 weights and computes in float32,
             "int8_dynamic" rounds activations to int8 as well, as it goes.
-        least_share: of "int8": tensors with less than this fraction of the weights
-            stay float16.
+        fidelity: one of FIDELITIES[precision].
 
     Raises:
         UserError: an operation is not a TFLite builtin.
@@ -86,9 +89,8 @@ def convert(
             directory, signature_keys=list(signatures)
         )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        if precision != "float32":
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if precision in ("float16", "int8"):
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.target_spec.supported_types = [tf.float16]
         try:
             contents = converter.convert()
@@ -100,7 +102,9 @@ def convert(
     if custom:
         raise UserError(f"not TFLite builtins: {', '.join(custom)}")
     if precision == "int8":
-        contents, _ = flatbuffer.with_int8_weights(contents, least_share)
+        contents, _ = flatbuffer.with_int8_weights(contents, fidelity)
+    if precision == "int8_dynamic":
+        contents = flatbuffer.with_dynamic_int8(contents, fidelity)
     return contents
 
 
@@ -147,21 +151,23 @@ def export(
     rows = []
     for name, network in (("generator", run.generator), ("encoder", run.encoder)):
         for precision in precisions:
-            for least_share in LEAST_SHARES if precision == "int8" else (0.0,):
+            # The encoder selects nothing: its layers become int8 together.
+            whole = name == "encoder" and precision == "int8_dynamic"
+            for fidelity in FIDELITIES[precision][: 1 if whole else None]:
                 dynamic, fixed = (
                     flatbuffer.with_metadata(
                         convert(
                             network,
                             device_signatures(run, name, batch),
                             precision,
-                            least_share,
+                            fidelity,
                         ),
                         {**metadata(name, run), "precision": precision},
                     )
                     for batch in (None, 1)
                 )
                 twin = convert(
-                    network, judge.twin_signatures(name), precision, least_share
+                    network, judge.twin_signatures(name), precision, fidelity
                 )
                 row = {"network": name, "precision": precision, "bytes": len(dynamic)}
                 row |= judge.measure(name, dynamic, twin)

@@ -9,14 +9,12 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-# Reading a row by itself takes as long as this many rows in a matrix product.
-COST_OF_A_ROW = 6
-
 
 def multiply(
     rows: tf.Tensor,
     dictionary: tf.Tensor,
     multiply_all: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    limit: int,
 ) -> tf.Tensor:
     """Each location's attributes times its own matrix.
 
@@ -24,13 +22,13 @@ def multiply(
         rows: `(batch, locations, V)`.
         dictionary: `(locations, V, N)`.
         multiply_all: the same over all rows.
+        limit: with more active attributes, all rows are multiplied.
 
     Returns:
         `(batch, locations, N)`.
     """
     if rows.shape[0] not in (None, 1) or tf.config.list_logical_devices("GPU"):
         return multiply_all(rows, dictionary)
-    locations, count, _ = dictionary.shape
 
     @tf.custom_gradient
     def choose(
@@ -45,7 +43,7 @@ def multiply(
 
         active = tf.math.count_nonzero(rows, dtype=tf.int32)
         products = tf.cond(
-            COST_OF_A_ROW * active <= locations * count,
+            active <= limit,
             lambda: _multiply_active(rows, dictionary),
             lambda: multiply_all(rows, dictionary),
         )

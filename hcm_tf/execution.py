@@ -22,8 +22,14 @@ import keras
 import numpy as np
 from keras import ops
 
+from hcm_tf import bisection
 from hcm_tf.sparsity import Select, Tensor, kth_largest
 
+# Reading a row of the dictionary by itself takes as long as this many rows in a matrix
+# product.
+COST_OF_A_ROW = 6
+# Equal attributes are kept together; so many more than were asked for have a place.
+SPARE_ROWS = 4
 _ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
 
 
@@ -32,17 +38,18 @@ class Execution:
     """The operations of one way to compute the networks.
 
     Attributes:
-        place_convolve: `(attributes (batch, 4, 4, V), dictionary (16, V, 3, 3, F))`
-            -> the 3x3 convolution of the upsampled placement, `(batch, 8, 8, F)`.
+        place_convolve: `(attributes (batch, 4, 4, V), dictionary (16, V, 3, 3, F),
+            most)` -> the 3x3 convolution of the upsampled placement, `(batch, 8, 8,
+            F)`, where up to `most` attributes of a location are active, ties aside.
         upsample_convolve: `(x (batch, n, n, C), kernel (3, 3, C, F))` ->
             the 3x3 convolution of the upsampled `x`, `(batch, 2n, 2n, F)`.
         convolve: `(x (batch, n, n, C), kernel (size, size, C, F))` -> the convolution
             of stride 1 with zero padding to the same size, `(batch, n, n, F)`.
-        select: the k-th largest value along the last axis, see `sparsity`.
+        select: the k-th largest value along an axis, see `sparsity.kth_largest`.
         leaky_relu: `(x, negative_slope)` -> max(x, negative_slope * x).
     """
 
-    place_convolve: Callable[[Tensor, Tensor], Tensor]
+    place_convolve: Callable[[Tensor, Tensor, int], Tensor]
     upsample_convolve: Callable[[Tensor, Tensor], Tensor]
     convolve: Callable[[Tensor, Tensor], Tensor]
     select: Select
@@ -100,7 +107,9 @@ def placement_kernel(dictionary: Tensor) -> Tensor:
     return ops.reshape(kernel, (3, 3, count * locations, filters))
 
 
-def _place_convolve_plainly(attributes: Tensor, dictionary: Tensor) -> Tensor:
+def _place_convolve_plainly(
+    attributes: Tensor, dictionary: Tensor, most: int
+) -> Tensor:
     return convolve(upsample(place(attributes)), placement_kernel(dictionary))
 
 
@@ -108,20 +117,50 @@ def _upsample_convolve_plainly(x: Tensor, kernel: Tensor) -> Tensor:
     return convolve(upsample(x), kernel)
 
 
-def _place_convolve_by_location(attributes: Tensor, dictionary: Tensor) -> Tensor:
-    return _place_convolve(attributes, dictionary, _multiply_all)
-
-
-def _place_convolve_by_active_rows(attributes: Tensor, dictionary: Tensor) -> Tensor:
+def _place_convolve_by_active_rows(
+    attributes: Tensor, dictionary: Tensor, most: int
+) -> Tensor:
     if not _ON_TENSORFLOW:
-        return _place_convolve_by_location(attributes, dictionary)
+        return _place_convolve(attributes, dictionary, _multiply_all)
     from hcm_tf import active_rows
 
     return _place_convolve(
         attributes,
         dictionary,
-        lambda rows, dictionary: active_rows.multiply(rows, dictionary, _multiply_all),
+        lambda rows, dictionary: active_rows.multiply(
+            rows,
+            dictionary,
+            _multiply_all,
+            limit=math.prod(dictionary.shape[:2]) // COST_OF_A_ROW,
+        ),
     )
+
+
+def _place_convolve_on_device(
+    attributes: Tensor, dictionary: Tensor, most: int
+) -> Tensor:
+    slots = most + SPARE_ROWS
+    if COST_OF_A_ROW * slots > attributes.shape[-1]:
+        return _place_convolve(attributes, dictionary, _multiply_all)
+    return _place_convolve(
+        attributes,
+        dictionary,
+        lambda rows, dictionary: _multiply_gathered(rows, dictionary, slots),
+    )
+
+
+def _multiply_gathered(rows: Tensor, dictionary: Tensor, slots: int) -> Tensor:
+    """As `_multiply_all`, where up to `slots` attributes of a location are active."""
+    locations, count, width = dictionary.shape
+    active = ops.top_k(ops.abs(rows), slots)[1]
+    values = ops.take_along_axis(rows, active, axis=-1)
+    own = ops.reshape(
+        ops.arange(0, locations * count, count, dtype=active.dtype), (locations, 1)
+    )
+    gathered = ops.take(
+        ops.reshape(dictionary, (locations * count, width)), active + own, axis=0
+    )
+    return ops.sum(gathered * ops.expand_dims(values, -1), axis=2)
 
 
 def _multiply_all(rows: Tensor, dictionary: Tensor) -> Tensor:
@@ -209,18 +248,23 @@ def _leaky_relu_kept_once(x: Tensor, negative_slope: float) -> Tensor:
     return activation.leaky_relu(x, negative_slope)
 
 
-def _kth_largest_by_partition(x: Tensor, k: int) -> Tensor:
+def _kth_largest_by_partition(x: Tensor, k: int, axis: int) -> Tensor:
     """Hoare's selection, where the backend has it: TensorFlow on the CPU."""
     if not _ON_TENSORFLOW:
-        return kth_largest(x, k)
+        return kth_largest(x, k, axis)
     import tensorflow as tf
 
     if tf.config.list_logical_devices("GPU"):
-        return kth_largest(x, k)  # The operation has no GPU kernel.
-    selected = tf.raw_ops.NthElement(
-        input=tf.stop_gradient(x), n=x.shape[-1] - k, reverse=False
-    )
-    return selected[..., tf.newaxis]
+        return kth_largest(x, k, axis)  # The operation has no GPU kernel.
+    x = ops.moveaxis(tf.stop_gradient(x), axis, -1)
+    selected = tf.raw_ops.NthElement(input=x, n=x.shape[-1] - k, reverse=False)
+    return ops.moveaxis(selected[..., tf.newaxis], -1, axis)
+
+
+def _kth_largest_on_device(x: Tensor, k: int, axis: int) -> Tensor:
+    if axis != 1 or keras.backend.standardize_dtype(x.dtype) != "float32":
+        return kth_largest(x, k, axis)
+    return bisection.kth_largest(ops.stop_gradient(x), k)
 
 
 REFERENCE = Execution(
@@ -237,12 +281,12 @@ FAST = Execution(
     select=_kth_largest_by_partition,
     leaky_relu=_leaky_relu_kept_once,
 )
-# What TensorFlow Lite has as builtin operations; its top-k is no bottleneck there.
+# What TensorFlow Lite has as builtin operations.
 DEVICE = Execution(
-    place_convolve=_place_convolve_by_location,
+    place_convolve=_place_convolve_on_device,
     upsample_convolve=_upsample_convolve_boxed,
     convolve=convolve,
-    select=kth_largest,
+    select=_kth_largest_on_device,
     leaky_relu=leaky_relu,
 )
 EXECUTIONS = {"reference": REFERENCE, "fast": FAST, "device": DEVICE}

@@ -200,7 +200,18 @@ class PlacedConv2D(UpsampledConv2D):
     Input `(batch, 4, 4, V)`. The kernel is kept as a dictionary `(16, V, 3, 3,
     filters)`, every location's rows together; `execution.placement_kernel` gives the
     published layout.
+
+    Args:
+        filters: output feature maps.
+        most: attributes that a location keeps.
+        execution: a name of `execution.EXECUTIONS`.
     """
+
+    def __init__(
+        self, filters: int, most: int, execution: str = "fast", **kwargs: Any
+    ) -> None:
+        super().__init__(filters, execution, **kwargs)
+        self.most = most
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         _, height, width, attributes = input_shape
@@ -208,7 +219,11 @@ class PlacedConv2D(UpsampledConv2D):
         self.built = True
 
     def call(self, x: Tensor) -> Tensor:
-        return EXECUTIONS[self.execution].place_convolve(*self._scaled(x))
+        place_convolve = EXECUTIONS[self.execution].place_convolve
+        return place_convolve(*self._scaled(x), self.most)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "most": self.most}
 
 
 class MinibatchStddev(keras.layers.Layer):

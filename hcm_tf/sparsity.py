@@ -13,20 +13,22 @@ from collections.abc import Callable
 from keras import KerasTensor, ops
 
 Tensor = KerasTensor
-Select = Callable[[Tensor, int], Tensor]
+Select = Callable[[Tensor, int, int], Tensor]
 
 
-def kth_largest(x: Tensor, k: int) -> Tensor:
-    """The k-th largest value along the last axis, by sorting.
+def kth_largest(x: Tensor, k: int, axis: int) -> Tensor:
+    """The k-th largest value along an axis, by sorting.
 
     Args:
-        x: floating point `(..., n)`.
+        x: floating point, of n values along the axis.
         k: rank, from 1 (the maximum) to n.
+        axis: the axis of the competitors.
 
     Returns:
-        `(..., 1)`, of the dtype of `x`.
+        Of the shape of `x` but for the axis, which becomes 1; of its dtype.
     """
-    return ops.top_k(x, k)[0][..., -1:]
+    sorted_values = ops.top_k(ops.moveaxis(x, axis, -1), k)[0]
+    return ops.moveaxis(sorted_values[..., -1:], -1, axis)
 
 
 def channel_top_k_mask(x: Tensor, k: int, select: Select = kth_largest) -> Tensor:
@@ -35,7 +37,7 @@ def channel_top_k_mask(x: Tensor, k: int, select: Select = kth_largest) -> Tenso
     Args:
         x: floating point `(..., channels)`.
         k: channels to keep, from 1 to `channels`; `channels` keeps all.
-        select: returns the k-th largest value along the last axis.
+        select: returns the k-th largest value along an axis.
 
     Returns:
         Boolean mask of the shape of `x`.
@@ -46,7 +48,7 @@ def channel_top_k_mask(x: Tensor, k: int, select: Select = kth_largest) -> Tenso
     _check_k(k, x.shape[-1], "channels")
     if k == x.shape[-1]:
         return ops.ones_like(x, dtype="bool")
-    return x >= select(x, k)
+    return x >= select(x, k, -1)
 
 
 def spatial_top_k_mask(x: Tensor, k: int, select: Select = kth_largest) -> Tensor:
@@ -55,7 +57,7 @@ def spatial_top_k_mask(x: Tensor, k: int, select: Select = kth_largest) -> Tenso
     Args:
         x: floating point `(batch, height, width, channels)`.
         k: positions to keep, from 1 to height * width, which keeps all.
-        select: returns the k-th largest value along the last axis.
+        select: returns the k-th largest value along an axis.
 
     Returns:
         Boolean mask of the shape of `x`.
@@ -72,10 +74,8 @@ def spatial_top_k_mask(x: Tensor, k: int, select: Select = kth_largest) -> Tenso
     _check_k(k, height * width, "positions")
     if k == height * width:
         return ops.ones_like(x, dtype="bool")
-    positions = ops.reshape(
-        ops.transpose(x, (0, 3, 1, 2)), (-1, channels, height * width)
-    )
-    threshold = ops.reshape(select(positions, k), (-1, 1, 1, channels))
+    positions = ops.reshape(x, (-1, height * width, channels))
+    threshold = ops.reshape(select(positions, k, 1), (-1, 1, 1, channels))
     return x >= threshold
 
 

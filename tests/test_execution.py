@@ -6,9 +6,10 @@ import reference
 import tensorflow as tf
 
 from hcm_tf import execution
-from hcm_tf.execution import FAST, REFERENCE
+from hcm_tf.execution import DEVICE, FAST, REFERENCE
 
 RANDOM = np.random.default_rng(0)
+RANKS = RANDOM.permutation(40)
 
 
 def assert_same(actual, expected, tolerance=1e-12):
@@ -24,7 +25,7 @@ def test_plain_forms_equal_the_loops():
     assert_same(execution.place(attributes), reference.place(attributes))
     upsampled = reference.upsample(reference.place(attributes))
     assert_same(
-        REFERENCE.place_convolve(attributes, dictionary),
+        REFERENCE.place_convolve(attributes, dictionary, 3),
         reference.convolve(upsampled, kernel),
     )
     x = RANDOM.normal(size=(2, 4, 4, 3))
@@ -46,13 +47,22 @@ def test_placement_kernel_gives_each_location_its_channels():
 
 
 OPERATIONS = [
-    pytest.param("place_convolve", (2, 4, 4, 7), (16, 7, 3, 3, 5), id="placement"),
+    pytest.param("place", (2, 4, 4, 40), (16, 40, 3, 3, 5), id="placement"),
+    pytest.param("place", (1, 4, 4, 40), (16, 40, 3, 3, 5), id="one placement"),
     pytest.param("upsample_convolve", (2, 8, 8, 6), (3, 3, 6, 5), id="8x8"),
     pytest.param("upsample_convolve", (2, 16, 16, 6), (3, 3, 6, 5), id="16x16"),
     pytest.param("upsample_convolve", (1, 32, 32, 2), (3, 3, 2, 2), id="32x32"),
     pytest.param("upsample_convolve", (3, 1, 1, 2), (3, 3, 2, 2), id="1x1"),
     pytest.param("upsample_convolve", (2, 4, 4, 9), (3, 3, 9, 2), id="4x4"),
 ]
+
+
+def run(execution, operation, x, kernel):
+    if operation == "place":
+        # Two active attributes a location, so that their rows alone are read.
+        active = np.argsort(np.argsort(RANKS[: x.shape[-1]])) < 2
+        return execution.place_convolve(x * tf.cast(active, x.dtype), kernel, 2)
+    return getattr(execution, operation)(x, kernel)
 
 
 @pytest.mark.parametrize(("operation", "x_shape", "kernel_shape"), OPERATIONS)
@@ -63,32 +73,36 @@ def test_fast_equals_plain_with_its_gradients(operation, x_shape, kernel_shape):
     def value_and_gradients(execution):
         with tf.GradientTape() as tape:
             tape.watch([x, kernel])
-            y = getattr(execution, operation)(x, kernel)
+            y = run(execution, operation, x, kernel)
             loss = tf.reduce_sum(tf.sin(y))
         return y, *tape.gradient(loss, [x, kernel])
 
     plain = value_and_gradients(REFERENCE)
     for actual, expected in zip(value_and_gradients(FAST), plain, strict=True):
         assert_same(actual, expected)
+    # Made for sampling: its gradients are not promised.
+    assert_same(run(DEVICE, operation, x, kernel), plain[0])
 
 
 @pytest.mark.parametrize(("operation", "x_shape", "kernel_shape"), OPERATIONS)
 def test_batch_may_be_unknown(operation, x_shape, kernel_shape):
     x, kernel = RANDOM.normal(size=x_shape), RANDOM.normal(size=kernel_shape)
     specification = tf.TensorSpec((None, *x_shape[1:]), tf.float64)
-    for form in (REFERENCE, FAST):
-        run = tf.function(
-            lambda x, form=form: getattr(form, operation)(x, tf.constant(kernel)),
+    for form in (REFERENCE, FAST, DEVICE):
+        graph = tf.function(
+            lambda x, form=form: run(form, operation, x, tf.constant(kernel)),
             input_signature=[specification],
         )
-        assert_same(run(x), getattr(form, operation)(x, kernel))
+        assert_same(graph(x), run(form, operation, tf.constant(x), kernel))
 
 
 def test_selection_equals_sorting_over_scales_and_signs():
     for scale in (1e-30, 1.0, 1e30):
-        x = tf.constant(RANDOM.normal(size=(3, 5, 64)) * scale, "float32")
+        x = tf.constant(RANDOM.normal(size=(3, 64, 5)) * scale, "float32")
         for k in (1, 2, 31, 63, 64):
-            np.testing.assert_array_equal(FAST.select(x, k), REFERENCE.select(x, k))
+            expected = np.sort(x, axis=1)[:, 64 - k : 65 - k]
+            np.testing.assert_array_equal(REFERENCE.select(x, k, 1), expected)
+            np.testing.assert_array_equal(FAST.select(x, k, 1), expected)
 
 
 IMAGES = [

@@ -15,12 +15,15 @@ ALLOWED = {
     "losses": {"sparsity"},
     "config_flags": {"config"},
     "activation": set(),
+    "bisection": {"sparsity"},
     "active_rows": set(),
     "winograd": set(),
     "convolution": {"winograd"},
     "optimizer": set(),
     "recomputation": set(),
-    "execution": {"sparsity", "convolution", "activation", "active_rows"},
+    "execution": {
+        *("sparsity", "bisection", "convolution", "activation", "active_rows"),
+    },
     "layers": {"sparsity", "execution"},
     "networks": {
         "sparsity",

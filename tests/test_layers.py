@@ -90,7 +90,7 @@ def test_upsampled_convolution(execution):
 @pytest.mark.parametrize("execution", ["fast", "reference"])
 def test_placed_convolution(execution):
     x = images(2, 4, 4, 3)
-    layer = layers.PlacedConv2D(5, execution)
+    layer = layers.PlacedConv2D(5, 3, execution)
     y = layer(x)
     # fan_in counts all 16 * 3 placed channels, as in the published network.
     kernel = np.asarray(placement_kernel(layer.kernel)) * np.sqrt(2 / (9 * 48))
@@ -118,7 +118,7 @@ def test_minibatch_stddev_refuses_what_it_cannot_group():
         layers.EqualizedDense(3, gain=0.5),
         layers.EqualizedConv2D(3, 5, gain=0.5),
         layers.UpsampledConv2D(3, "reference"),
-        layers.PlacedConv2D(3),
+        layers.PlacedConv2D(3, 2),
         layers.MinibatchStddev(4),
     ],
     ids=lambda layer: type(layer).__name__,

@@ -39,7 +39,8 @@ class GeneratorBlock(keras.layers.Layer):
     Args:
         width: feature maps.
         k: positions kept in each feature map; None keeps all.
-        placed: the input holds attributes, each owning its location's channel.
+        attribute_k: attributes kept at each location, each owning its location's
+            channel, where the input holds attributes; None: it does not.
         residual: adds the upsampled 1x1 convolution of the input after the second
             ReLU; the selection then works on the signed sum.
         execution: a name of `execution.EXECUTIONS`.
@@ -51,7 +52,7 @@ class GeneratorBlock(keras.layers.Layer):
         width: int,
         *,
         k: int | None,
-        placed: bool = False,
+        attribute_k: int | None = None,
         residual: bool = False,
         execution: str = "fast",
         recompute: bool = False,
@@ -59,10 +60,14 @@ class GeneratorBlock(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         dtype = self.dtype_policy
-        first = PlacedConv2D if placed else UpsampledConv2D
         self.width = width
         self.recompute = recompute
-        self.first = first(width, execution, dtype=dtype, name="first")
+        how = {"execution": execution, "dtype": dtype}
+        self.first = (
+            UpsampledConv2D(width, **how, name="first")
+            if attribute_k is None
+            else PlacedConv2D(width, attribute_k, **how, name="first")
+        )
         self.second = EqualizedConv2D(width, 3, execution, dtype=dtype, name="second")
         self.shortcut = (
             EqualizedConv2D(width, 1, execution, dtype=dtype, name="shortcut")

@@ -93,7 +93,7 @@ class Generator(keras.Model):
             GeneratorBlock(
                 width,
                 k=k,
-                placed=level == 0,
+                attribute_k=attribute_k if level == 0 else None,
                 residual=resolution == RESIDUAL_RESOLUTION,
                 execution=execution,
                 recompute=recompute,
