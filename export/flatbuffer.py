@@ -9,6 +9,9 @@ from tensorflow.lite.tools import flatbuffer_utils
 METADATA = "hcm_tf"
 # Smaller tensors are not worth a scale for each channel.
 LEAST_ELEMENTS = 1024
+# The layer that draws the image stays in float32: it is small, and its rounding would
+# reach every pixel.
+MOST_IMAGE_CHANNELS = 4
 # Operations that multiply int8, and their first version that takes float32 inputs and
 # a scale for each output channel.
 DYNAMIC_VERSIONS = {
@@ -115,6 +118,8 @@ def with_dynamic_int8(contents: bytes, after_selections: int = 0) -> bytes:
             data = model.buffers[tensor.buffer].data
             if data is None:
                 continue  # A product of two activations.
+            if tensor.shape[0] <= MOST_IMAGE_CHANNELS:
+                continue
             if tensor.buffer not in quantized:
                 weights = np.frombuffer(bytes(data), np.float32).reshape(tensor.shape)
                 quantized[tensor.buffer] = _quantize(weights)

@@ -147,3 +147,17 @@ def test_files_are_whole_or_absent(tmp_path):
     publish.write_file(tmp_path / "a" / "b", b"1")
     assert (tmp_path / "a" / "b").read_bytes() == b"1"
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
+
+
+def test_int8_stops_below_the_last_selection(loaded, export):
+    model = contents(export, "generator")
+    whole, part = (flatbuffer.with_dynamic_int8(model, count) for count in (0, 2))
+    assert len(whole) < len(part) < len(model)
+    latent = latents(tf.range(16), loaded.generator.latent_size).numpy()
+    images = loaded.generator(latent).numpy()
+
+    def active(model):
+        return quality.runner(model, "generate")(latent=latent)["images"]
+
+    errors = [np.abs(active(m) - images).mean() for m in (whole, part)]
+    assert 0 < errors[1] < errors[0] < 0.1
