@@ -25,7 +25,9 @@ FEWEST_WINOGRAD_TILES = 32
 
 def adjoint(kernel: tf.Tensor) -> tf.Tensor:
     """The kernel that convolves back: `(size, size, C, F)` -> `(size, size, F, C)`."""
-    return tf.transpose(tf.reverse(kernel, (0, 1)), (0, 1, 3, 2))
+    size, _, channels, filters = kernel.shape
+    taps = tf.reverse(tf.reshape(kernel, (size * size, channels, filters)), [0])
+    return tf.reshape(tf.transpose(taps, (0, 2, 1)), (size, size, filters, channels))
 
 
 @tf.custom_gradient

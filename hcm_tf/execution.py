@@ -210,7 +210,7 @@ def _upsample_convolve_boxed(x: Tensor, kernel: Tensor) -> Tensor:
     x, kernel = scale_smaller(x, kernel, 4.0)  # Four averages are a sum, exactly.
     spread = ops.conv_transpose(
         x,
-        ops.transpose(ops.flip(kernel, (0, 1)), (0, 1, 3, 2)),
+        adjoint(kernel),
         strides=2,
         padding="valid",
         data_format="channels_last",
@@ -218,6 +218,13 @@ def _upsample_convolve_boxed(x: Tensor, kernel: Tensor) -> Tensor:
     return ops.average_pool(
         spread, 2, strides=1, padding="valid", data_format="channels_last"
     )
+
+
+def adjoint(kernel: Tensor) -> Tensor:
+    """The kernel that convolves back: `(size, size, C, F)` -> `(size, size, F, C)`."""
+    size, _, channels, filters = kernel.shape
+    taps = ops.flip(ops.reshape(kernel, (size * size, channels, filters)), 0)
+    return ops.reshape(ops.transpose(taps, (0, 2, 1)), (size, size, filters, channels))
 
 
 def scale_smaller(x: Tensor, kernel: Tensor, scale: float) -> tuple[Tensor, Tensor]:
@@ -228,7 +235,7 @@ def scale_smaller(x: Tensor, kernel: Tensor, scale: float) -> tuple[Tensor, Tens
 
 
 def _convolve_with_own_gradient(x: Tensor, kernel: Tensor) -> Tensor:
-    if not _ON_TENSORFLOW or kernel.shape[0] % 2 == 0:
+    if not _ON_TENSORFLOW or kernel.shape[0] == 1 or kernel.shape[0] % 2 == 0:
         return convolve(x, kernel)
     import tensorflow as tf
 
@@ -236,7 +243,7 @@ def _convolve_with_own_gradient(x: Tensor, kernel: Tensor) -> Tensor:
 
     kernel = tf.convert_to_tensor(kernel)  # A custom gradient takes no variable.
     if kernel.shape[-1] <= convolution.MOST_IMAGE_CHANNELS < kernel.shape[-2]:
-        return convolution.convolve_back(x, convolution.adjoint(kernel))
+        return convolution.convolve_back(x, adjoint(kernel))
     return convolution.convolve(x, kernel)
 
 
