@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
 
-import tensorflow as tf
+import keras
+from keras import ops
 
 from hcm_tf.config import GRID, ModelConfig
 
@@ -62,9 +63,22 @@ def _quartiles(values: Sequence[float]) -> list[float]:
 
 def matrix_product(size: int = 4096) -> tuple[Callable[[], Any], float]:
     """A float32 matrix product to time, and its floating point operations."""
-    x = tf.random.normal((size, size))
-    product = tf.function(lambda: tf.reduce_sum(x @ x))
-    return lambda: product().numpy(), 2.0 * size**3
+    x = keras.random.normal((size, size))
+    return compiled(lambda x: ops.sum(ops.matmul(x, x)), x), 2.0 * size**3
+
+
+def compiled(function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
+    """A function that runs the compiled one on the arguments, and waits for it."""
+    arguments = [ops.convert_to_tensor(argument) for argument in arguments]
+    if keras.backend.backend() == "jax":
+        import jax
+
+        run = jax.jit(function)
+    else:
+        import tensorflow as tf
+
+        run = tf.function(function, autograph=False)
+    return lambda: ops.convert_to_numpy(run(*arguments))
 
 
 def useful_macs(config: ModelConfig) -> int:
@@ -86,7 +100,7 @@ def useful_macs(config: ModelConfig) -> int:
 
 def machine() -> dict[str, Any]:
     """What the figures depend on, and how busy it is."""
-    gpus = tf.config.list_physical_devices("GPU")
+    gpus, version = _backend()
     model = platform.processor() or platform.machine()
     try:
         with open("/proc/cpuinfo") as lines:
@@ -99,9 +113,26 @@ def machine() -> dict[str, Any]:
         "cpu": model,
         "cores": len(os.sched_getaffinity(0)),
         "load": os.getloadavg()[0],
-        "gpus": [tf.config.experimental.get_device_details(g) for g in gpus],
-        "tensorflow": tf.__version__,
+        "gpus": gpus,
+        "backend": version,
     }
+
+
+def _backend() -> tuple[list[str], str]:
+    """Names of the GPUs that it sees; its name and version."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        gpus = [d.device_kind for d in jax.devices() if d.platform != "cpu"]
+        return gpus, f"JAX {jax.__version__}"
+    import tensorflow as tf
+
+    details = map(
+        tf.config.experimental.get_device_details,
+        tf.config.list_physical_devices("GPU"),
+    )
+    names = [about.get("device_name", "GPU") for about in details]
+    return names, f"TensorFlow {tf.__version__}"
 
 
 def report(
@@ -112,7 +143,7 @@ def report(
     print(
         f"\n{name}: {about['cores']} cores of {about['cpu']}, "
         f"{len(about['gpus'])} GPUs, load {about['load']:.1f}, {about['date']}, "
-        f"TensorFlow {about['tensorflow']}\n"
+        f"{about['backend']}\n"
     )
     print("| " + " | ".join(columns) + " |")
     print("|" + "---|" * len(columns))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import measure, plain
+from benchmarks import measure, plain_trainer
 from hcm_tf import experiment
 from hcm_tf.config import ExperimentConfig, ModelConfig, TrainConfig
 
@@ -93,7 +93,7 @@ def stepper(config: ExperimentConfig, images: np.ndarray) -> Callable[[], float]
     """A function that takes one step and waits for it."""
     plainly = config.train.execution == "reference"
     trainer = (
-        plain.build_trainer(config)
+        plain_trainer.build_trainer(config)
         if plainly
         else experiment.build_trainer(config, replicas=1)
     )

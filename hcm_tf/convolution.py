@@ -15,19 +15,13 @@ and pixels, see `winograd`.
 import tensorflow as tf
 
 from hcm_tf import winograd
+from hcm_tf.kernels import adjoint
 
 # With so few feature maps, less than half a vector register of the processor is used.
 MOST_IMAGE_CHANNELS = 4
 # With fewer, Winograd's products save less than the sums around them cost.
 FEWEST_WINOGRAD_CHANNELS = 128
 FEWEST_WINOGRAD_TILES = 32
-
-
-def adjoint(kernel: tf.Tensor) -> tf.Tensor:
-    """The kernel that convolves back: `(size, size, C, F)` -> `(size, size, F, C)`."""
-    size, _, channels, filters = kernel.shape
-    taps = tf.reverse(tf.reshape(kernel, (size * size, channels, filters)), [0])
-    return tf.reshape(tf.transpose(taps, (0, 2, 1)), (size, size, filters, channels))
 
 
 @tf.custom_gradient
@@ -46,7 +40,7 @@ def convolve(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 @tf.custom_gradient
 def convolve_back(y: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """The adjoint, `convolve` by `adjoint(kernel)`: `(batch, n, n, C)`."""
+    """The adjoint, `convolve` by `kernels.adjoint(kernel)`: `(batch, n, n, C)`."""
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         of_kernel = kernel_between(upstream, y, tuple(kernel.shape))

@@ -1,17 +1,18 @@
 """How the generator's costly operations are computed.
 
 `REFERENCE` states the mathematics plainly; `FAST` computes the same values with less
-work (2.50 -> 0.95 G multiply-adds an image at full size), which the tests prove:
+work (2.50 -> 0.89 G multiply-adds an image at full size, still fewer by `winograd`),
+which the tests prove:
 
 * placement: the published network writes attribute v of location l into channel
   v * 16 + l of a 4x4 map that is zero elsewhere, upsamples it and convolves it. Each
   location then meets only its own slice of the kernel, its dictionary of basis
-  functions: `FAST` multiplies the attributes by that slice and adds up the 16
-  overlapping patches.
-* upsampling and convolution: a 3x3 kernel over doubled pixels sees each of them up to
-  twice, so that sums of its taps can be formed once.
-* selection: the k-th largest value needs no sorting.
-* convolutions from and to an image: see `image_convolution`.
+  functions: `FAST` multiplies the attributes by that slice, for one image by its active
+  rows alone (`active_rows`), and adds up the 16 overlapping patches.
+* upsampling and convolution: doubling pixels is a sum over 2x2 boxes, which can follow
+  the kernel instead of preceding it.
+* selection: the k-th largest value needs no sorting (on a device: `bisection`).
+* convolution: see `convolution`, and `winograd`; leaky ReLU: see `activation`.
 """
 
 import dataclasses
@@ -23,6 +24,7 @@ import numpy as np
 from keras import ops
 
 from hcm_tf import bisection
+from hcm_tf.kernels import adjoint, scale_smaller
 from hcm_tf.sparsity import Select, Tensor, kth_largest
 
 # Reading a row of the dictionary by itself takes as long as this many rows in a matrix
@@ -218,20 +220,6 @@ def _upsample_convolve_boxed(x: Tensor, kernel: Tensor) -> Tensor:
     return ops.average_pool(
         spread, 2, strides=1, padding="valid", data_format="channels_last"
     )
-
-
-def adjoint(kernel: Tensor) -> Tensor:
-    """The kernel that convolves back: `(size, size, C, F)` -> `(size, size, F, C)`."""
-    size, _, channels, filters = kernel.shape
-    taps = ops.flip(ops.reshape(kernel, (size * size, channels, filters)), 0)
-    return ops.reshape(ops.transpose(taps, (0, 2, 1)), (size, size, filters, channels))
-
-
-def scale_smaller(x: Tensor, kernel: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-    """`(x, kernel)`, the smaller of the two scaled: products are linear in both."""
-    if math.prod(kernel.shape) > math.prod(size or 1 for size in x.shape):
-        return x * scale, kernel
-    return x, kernel * scale
 
 
 def _convolve_with_own_gradient(x: Tensor, kernel: Tensor) -> Tensor:

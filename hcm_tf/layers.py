@@ -7,7 +7,8 @@ import keras
 from keras import ops
 
 from hcm_tf import sparsity
-from hcm_tf.execution import EXECUTIONS, scale_smaller
+from hcm_tf.execution import EXECUTIONS
+from hcm_tf.kernels import scale_smaller
 from hcm_tf.sparsity import Tensor
 
 # He et al. 2015: keeps the variance of a layer that a ReLU follows.

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 from test_golden import RecordingOptimizer
 
-from benchmarks import plain
+from benchmarks import plain, plain_trainer
 from hcm_tf import experiment
 from hcm_tf.execution import placement_kernel
 
@@ -20,7 +20,7 @@ def test_steps_are_equal(tiny_config):
     images = np.random.default_rng(0).uniform(-1, 1, (4, 32, 32, 3))
     images = tf.constant(images.astype("float32"))
     ours = experiment.build_trainer(tiny_config, replicas=1)
-    other = plain.build_trainer(tiny_config)
+    other = plain_trainer.build_trainer(tiny_config)
     plain.copy_weights(ours.generator, other.generator)
     other.encoder.set_weights(ours.encoder.get_weights())
     other.critic.set_weights(ours.critic.get_weights())

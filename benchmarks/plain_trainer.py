@@ -1,0 +1,75 @@
+"""The plain training step, which the shared one is measured against."""
+
+import keras
+import tensorflow as tf
+
+from benchmarks.plain import build_generator
+from hcm_tf import losses, networks
+from hcm_tf.config import ExperimentConfig
+from hcm_tf.trainer import Trainer
+
+
+class PlainTrainer(Trainer):
+    """One loss for each update, and nothing shared between them."""
+
+    def train_step(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        latents = self._latents(images, 0)
+        fakes = self.generator(latents)
+        critic = [variable.value for variable in self.critic.trainable_variables]
+        mixed = losses.mix(images, fakes, self._epsilons(images, 0))
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(critic)
+            real_scores, fake_scores = self.critic(images), self.critic(fakes)
+            with tf.GradientTape(watch_accessed_variables=False) as penalty_tape:
+                penalty_tape.watch(mixed)
+                mixed_scores = self.critic(mixed)
+            norms = losses.gradient_norm(penalty_tape.gradient(mixed_scores, mixed))
+            penalty, drift = losses.gradient_penalty(norms), losses.drift(real_scores)
+            critic_loss = self._mean(
+                losses.critic_loss_on_real(real_scores)
+                + losses.critic_loss_on_fake(fake_scores)
+                + self.gradient_penalty_weight * penalty
+                + self.drift_weight * drift
+            )
+        gradients = tape.gradient(critic_loss, critic)
+        self.critic_optimizer.apply(gradients, self.critic.trainable_variables)
+
+        variables = self._generator_variables()
+        values = [variable.value for variable in variables]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(values)
+            adversarial = losses.generator_loss(self.critic(self.generator(latents)))
+            error = losses.reconstruction_loss(
+                images, self.generator(self.encoder(images))
+            )
+            loss = self._mean(adversarial + self.reconstruction_weight * error)
+        gradients = tape.gradient(loss, values)
+        self.generator_optimizer.apply(gradients, variables)
+        return {
+            "critic_loss": critic_loss,
+            "generator_loss": loss,
+            "gradient_norm": self._mean(norms),
+        }
+
+
+def build_trainer(config: ExperimentConfig) -> PlainTrainer:
+    """A plain trainer of the reference execution, with Keras's own Adam."""
+    train = config.train
+    trainer = PlainTrainer(
+        build_generator(config.model),
+        networks.build_encoder(config.model, execution="reference"),
+        networks.build_critic(config.model, execution="reference"),
+        batch_order=range(train.batch_size),
+        gradient_penalty_weight=train.gradient_penalty_weight,
+        drift_weight=train.drift_weight,
+        reconstruction_weight=train.reconstruction_weight,
+        seed=train.seed,
+    )
+    generator_optimizer, critic_optimizer = (
+        keras.optimizers.Adam(
+            train.learning_rate, train.beta_1, train.beta_2, epsilon=1e-8
+        )
+        for _ in range(2)
+    )
+    trainer.compile(generator_optimizer, critic_optimizer)
+    return trainer
