@@ -1,9 +1,9 @@
 """Convolutions for TensorFlow, with derivatives of every order.
 
 `convolve`, `convolve_back` and `kernel_between` are linear in both arguments and each
-other's derivatives, so that how one of them is computed serves every derivative. The
-gradient of the kernel comes before that of the input: the layer's input can be freed
-before the layers below need their memory.
+other's derivatives, so that how one of them is computed serves every derivative. Where
+maps are large, the gradient of the kernel comes before that of the input: the layer's
+input can be freed before the layers below need their memory.
 
 In all of them `kernel` is `(size, size, C, F)`, `size` odd; `x` has its C channels, `y`
 its F; stride 1, zero padding to the same size. Where C is the 3 channels of an image, a
@@ -11,6 +11,9 @@ processor would compute 16 for the same time, as many as a vector register holds
 `convolve_back` computes 2x2 pixels, 12 maps, at a time. Where there are many channels
 and pixels, see `winograd`.
 """
+
+import math
+from contextlib import AbstractContextManager
 
 import tensorflow as tf
 
@@ -22,6 +25,8 @@ MOST_IMAGE_CHANNELS = 4
 # With fewer, Winograd's products save less than the sums around them cost.
 FEWEST_WINOGRAD_CHANNELS = 128
 FEWEST_WINOGRAD_TILES = 32
+# From so many values on, freeing a map early is worth what running side by side is.
+LARGE = 2**20
 
 
 @tf.custom_gradient
@@ -30,7 +35,7 @@ def convolve(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         of_kernel = kernel_between(x, upstream, tuple(kernel.shape))
-        with tf.control_dependencies([of_kernel]):
+        with _after(of_kernel, x):
             return convolve_back(upstream, kernel), of_kernel
 
     if _winograd_pays(x, tuple(kernel.shape)):
@@ -44,7 +49,7 @@ def convolve_back(y: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         of_kernel = kernel_between(upstream, y, tuple(kernel.shape))
-        with tf.control_dependencies([of_kernel]):
+        with _after(of_kernel, y):
             return convolve(upstream, kernel), of_kernel
 
     _, height, width, _ = y.shape
@@ -99,6 +104,12 @@ def kernel_between(
         return kernel, gradient
 
     return between(x, y)
+
+
+def _after(of_kernel: tf.Tensor, x: tf.Tensor) -> AbstractContextManager:
+    """Orders what follows after `of_kernel`, which is the last to need a large x."""
+    large = math.prod(size or 1 for size in x.shape) >= LARGE
+    return tf.control_dependencies([of_kernel] if large else [])
 
 
 def _winograd_pays(x: tf.Tensor, kernel_shape: tuple[int, int, int, int]) -> bool:

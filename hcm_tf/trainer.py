@@ -1,5 +1,6 @@
 """The training step: critic, then generator and encoder together."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ METRICS = (
 # Streams of noise: stateless draws are keyed on (seed, step, stream), so that a resumed
 # run continues with the same numbers and every replica can draw its own rows.
 LATENT_STREAM, EPSILON_STREAM, STREAMS = 0, 1, 2
+LARGE = 2**20  # Weights of networks whose losses are differentiated in turn.
 
 
 def replica_order(batch: int, replicas: int, group: int) -> np.ndarray:
@@ -262,9 +264,11 @@ def _add_gradients(
 ) -> tuple[tf.Tensor, list[tf.Tensor]]:
     """A loss, and its gradients added to earlier ones of the first of the weights.
 
-    They are computed after those: activations are held for one loss at a time.
+    Of large networks they are computed after those: activations are held for one loss
+    at a time. The operations of small ones need each other's company to fill all cores.
     """
-    with tf.control_dependencies([tf.group(*earlier)]):
+    large = sum(math.prod(weight.shape) for weight in weights) >= LARGE
+    with tf.control_dependencies([tf.group(*earlier)] if large else []):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
             loss = compute_loss()
