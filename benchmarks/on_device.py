@@ -33,10 +33,6 @@ from hcm_tf.networks import (
 # Threads that have slept wake up slowly: a device draws several images in a row.
 WARM_UP, IN_A_ROW = 2, 5
 PLAIN = "plain float32"
-SUFFIXES = {("int8", 0.1): ", dictionary alone"}
-SUFFIXES |= {
-    ("int8_dynamic", count): f", above {count} selections" for count in range(1, 5)
-}
 
 
 def main() -> None:
@@ -88,8 +84,12 @@ def compare(name: str, run: Run, options: argparse.Namespace) -> list[tuple[Any,
     form = PLAIN
     models[form] = convert(_reference(run.generator, run), "float32", 0)
     for precision in options.precisions.split(","):
-        for fidelity in tflite.FIDELITIES[precision]:
-            form = precision + SUFFIXES.get((precision, fidelity), "")
+        for fidelity in tflite.fidelities(precision, len(run.generator.level_names)):
+            form = precision
+            if fidelity:
+                dynamic = precision == "int8_dynamic"
+                above = f"above {fidelity} selections"
+                form += f", {above if dynamic else 'dictionary alone'}"
             models[form] = convert(run.generator, precision, fidelity)
     times = [in_turn(models, count, options.rounds) for count in options.threads]
     return [

@@ -15,15 +15,6 @@ from export import command, publish
 from hcm_tf.errors import UserError
 
 PRECISIONS = ("float32", "float16", "int8", "int8_dynamic")
-# What becomes int8, tried in turn until the images are near enough. Of "int8", tensors
-# with at least this fraction of the weights: all, then the locations' dictionary alone.
-# Of "int8_dynamic", layers above this many top-k selections: all, then ever less.
-FIDELITIES = {
-    "float32": (0,),
-    "float16": (0,),
-    "int8": (0.0, 0.1),
-    "int8_dynamic": (0, 1, 2, 3, 4),
-}
 TABLE_FILE = "tflite.json"
 
 FLAGS = flags.FlagValues()  # Its own: tests import several commands.
@@ -59,6 +50,18 @@ FORCE = flags.DEFINE_boolean(
 flags.mark_flag_as_required("run_dir", flag_values=FLAGS)
 
 
+def fidelities(precision: str, selections: int) -> tuple[float, ...]:
+    """What becomes int8, to be tried in turn until the images are near enough.
+
+    Of "int8", tensors with at least this fraction of the weights: all, then the
+    locations' dictionary alone. Of "int8_dynamic", layers above this many of the
+    network's top-k selections: all, then ever less.
+    """
+    if precision == "int8":
+        return (0.0, 0.1)
+    return tuple(range(selections + 1)) if precision == "int8_dynamic" else (0,)
+
+
 def convert(network, signatures: dict, precision: str, fidelity: float = 0) -> bytes:
     """Converts signatures of a network into one TFLite model.
 
@@ -67,7 +70,7 @@ def convert(network, signatures: dict, precision: str, fidelity: float = 0) -> b
         signatures: `export.signatures.Signature` by name.
         precision: one of PRECISIONS. "int8" has int8 weights and computes in float32,
             "int8_dynamic" rounds activations to int8 as well, as it goes.
-        fidelity: one of FIDELITIES[precision].
+        fidelity: one of `fidelities`.
 
     Raises:
         UserError: an operation is not a TFLite builtin.
@@ -150,10 +153,9 @@ def export(
     out = pathlib.Path(out)
     rows = []
     for name, network in (("generator", run.generator), ("encoder", run.encoder)):
+        selections = len(run.generator.level_names) if name == "generator" else 0
         for precision in precisions:
-            # The encoder selects nothing: its layers become int8 together.
-            whole = name == "encoder" and precision == "int8_dynamic"
-            for fidelity in FIDELITIES[precision][: 1 if whole else None]:
+            for fidelity in fidelities(precision, selections):
                 dynamic, fixed = (
                     flatbuffer.with_metadata(
                         convert(

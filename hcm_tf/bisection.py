@@ -1,8 +1,9 @@
 """The k-th largest value by halving intervals, in operations that every runtime has.
 
-TensorFlow Lite selects by a heap, one thread and one number at a time, which took half
-of a picture's time on two cores. Counting how many values exceed a threshold is two
-operations that it runs on vectors and threads; STEPS counts find the value.
+TensorFlow Lite selects by a heap, one thread and one number at a time, which took
+nearly half of a picture's time on two cores. Counting how many values exceed a
+threshold is two operations that it runs on vectors and threads; STEPS counts find the
+value.
 """
 
 from keras import ops
