@@ -5,18 +5,35 @@ import tensorflow as tf
 
 from benchmarks.plain import build_generator
 from hcm_tf import losses, networks
-from hcm_tf.config import ExperimentConfig
-from hcm_tf.trainer import Trainer
+from hcm_tf.config import ExperimentConfig, TrainConfig
+from hcm_tf.prior import Uniform
+from hcm_tf.training.noise import Noise
+from hcm_tf.training.trainer import Trainer
 
 
 class PlainTrainer(Trainer):
     """One loss for each update, and nothing shared between them."""
 
-    def train_step(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        latents = self._latents(images, 0)
+    def __init__(self, *networks: keras.Model, config: TrainConfig) -> None:
+        super().__init__(
+            *networks,
+            objective=losses.make_objective(),
+            noise=Noise(config.seed, range(config.batch_size)),
+            prior=Uniform(networks[0].latent_size),
+            reconstruction_weight=config.reconstruction_weight,
+        )
+        self.config = config
+
+    def train_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        images = batch["image"]
+        count = images.shape[0]
+        latents = self.prior.from_noise(
+            self.noise.uniform("latents", (self.prior.size,), self.step, count)
+        )
         fakes = self.generator(latents)
         critic = [variable.value for variable in self.critic.trainable_variables]
-        mixed = losses.mix(images, fakes, self._epsilons(images, 0))
+        epsilon = self.noise.uniform("mixing", (1, 1, 1), self.step, count)
+        mixed = losses.mix(images, fakes, epsilon)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(critic)
             real_scores, fake_scores = self.critic(images), self.critic(fakes)
@@ -28,13 +45,15 @@ class PlainTrainer(Trainer):
             critic_loss = self._mean(
                 losses.critic_loss_on_real(real_scores)
                 + losses.critic_loss_on_fake(fake_scores)
-                + self.gradient_penalty_weight * penalty
-                + self.drift_weight * drift
+                + self.config.gradient_penalty_weight * penalty
+                + self.config.drift_weight * drift
             )
         gradients = tape.gradient(critic_loss, critic)
         self.critic_optimizer.apply(gradients, self.critic.trainable_variables)
 
-        variables = self._generator_variables()
+        variables = (
+            self.generator.trainable_variables + self.encoder.trainable_variables
+        )
         values = [variable.value for variable in variables]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(values)
@@ -59,11 +78,7 @@ def build_trainer(config: ExperimentConfig) -> PlainTrainer:
         build_generator(config.model),
         networks.build_encoder(config.model, execution="reference"),
         networks.build_critic(config.model, execution="reference"),
-        batch_order=range(train.batch_size),
-        gradient_penalty_weight=train.gradient_penalty_weight,
-        drift_weight=train.drift_weight,
-        reconstruction_weight=train.reconstruction_weight,
-        seed=train.seed,
+        config=train,
     )
     generator_optimizer, critic_optimizer = (
         keras.optimizers.Adam(

@@ -70,7 +70,7 @@ def _distributed(config: ExperimentConfig) -> Callable[[], Any]:
     with strategy.scope():
         trainer = experiment.build_trainer(config, strategy.num_replicas_in_sync)
     images = _images(config.model, config.train.batch_size)
-    batches = tf.data.Dataset.from_tensors(images).repeat()
+    batches = tf.data.Dataset.from_tensors({"image": images}).repeat()
     iterator = iter(strategy.experimental_distribute_dataset(batches))
 
     @tf.function(autograph=False)

@@ -99,7 +99,7 @@ def stepper(config: ExperimentConfig, images: np.ndarray) -> Callable[[], float]
     )
     step = tf.function(trainer.train_step, autograph=False)
     images = tf.constant(images)
-    return lambda: float(step(images)["generator_loss"])
+    return lambda: float(step({"image": images})["generator_loss"])
 
 
 def torch_stepper(config: ExperimentConfig, images: np.ndarray) -> Callable[[], float]:

@@ -16,6 +16,7 @@ from hcm_tf.networks import (
     build_encoder,
     build_generator,
 )
+from hcm_tf.prior import Posterior, Prior, Uniform, frozen
 
 CONFIG_FILE = "config.json"
 DIRECTORY = "checkpoints"
@@ -32,6 +33,7 @@ class Run:
         generator: with the averaged weights if the run keeps any.
         encoder: finds the latent of an image.
         critic: scores images.
+        prior: the distribution of the latents that samples are drawn from.
     """
 
     config: ExperimentConfig
@@ -39,6 +41,7 @@ class Run:
     generator: Generator
     encoder: Encoder
     critic: Critic
+    prior: Prior
 
 
 def manager(
@@ -85,13 +88,19 @@ def load(
         "encoder": build_encoder(config.model, **how),
         "critic": build_critic(config.model, **how),
     }
+    prior = Uniform(config.model.latent_size)
+    if config.train.latents == "posterior":
+        networks["posterior"] = Posterior(config.model.latent_size)
     restore(path, networks)
+    if config.train.latents == "posterior":
+        prior = frozen(networks["posterior"].gaussian())
     return Run(
         config=config,
         step=step,
         generator=generator,
         encoder=networks["encoder"],
         critic=networks["critic"],
+        prior=prior,
     )
 
 

@@ -295,11 +295,51 @@ class TrainConfig:
         minimum=0.0,
         maximum=0.99999,
     )
+    objective: str = _field(
+        "wgan_gp",
+        "Adversarial losses: wgan_gp (published), relativistic (pairs of a real image "
+        "and a fake), non_saturating or hinge.",
+        choices=("wgan_gp", "relativistic", "non_saturating", "hinge"),
+    )
     gradient_penalty_weight: float = _field(
-        10.0, "Weight of the critic's gradient penalty.", minimum=0.0
+        10.0, "Weight of the critic's gradient penalty, in wgan_gp.", minimum=0.0
     )
     drift_weight: float = _field(
-        1e-3, "Weight of the critic's squared score of real images.", minimum=0.0
+        1e-3,
+        "Weight of the critic's squared score of real images, in wgan_gp.",
+        minimum=0.0,
+    )
+    r1_weight: float = _field(
+        0.0,
+        "Weight of half the critic's squared gradient at real images (R1), with any "
+        "objective.",
+        minimum=0.0,
+    )
+    r2_weight: float = _field(0.0, "The same at generated images (R2).", minimum=0.0)
+    penalty_interval: int = _field(
+        16,
+        "Steps between two uses of R1 and R2, which count as much more (lazy); "
+        "metrics.jsonl has zeros for them at other steps.",
+        minimum=1,
+        maximum=1024,
+    )
+    latents: str = _field(
+        "uniform",
+        "What generated images are drawn from: uniform (published), or posterior, a "
+        "Gaussian that follows atanh of the encoder's latents.",
+        choices=("uniform", "posterior"),
+    )
+    leak_steps: int = _field(
+        0,
+        "Steps over which what the selections leave out fades from whole to nothing; "
+        "0: they select from the first step on, as published.",
+        minimum=0,
+    )
+    cooldown_steps: int = _field(
+        0,
+        "Steps before --steps over which the learning rate falls to zero; 0: it is "
+        "constant, as published.",
+        minimum=0,
     )
     reconstruction_weight: float = _field(
         0.1,

@@ -1,4 +1,4 @@
-"""What a run shows of itself: fixed samples, held-out reconstructions, sparsity."""
+"""What a run shows of itself: samples, held-out reconstructions, sparsity."""
 
 from collections.abc import Callable
 
@@ -6,39 +6,35 @@ import numpy as np
 import tensorflow as tf
 
 from hcm_tf.networks import Encoder, Generator
+from hcm_tf.prior import Posterior, Prior
 
 SHOWN_SAMPLES = 64
 SHOWN_RECONSTRUCTIONS = 32
 STATISTICS_SAMPLES = 256
 BATCH = 32
-# Far from the training streams, which are keyed on (seed, step * streams + stream).
-PREVIEW_STREAM = -1
-
-
-def fixed_latents(count: int, latent_size: int, seed: int) -> np.ndarray:
-    """Latents for pictures that can be compared between steps: `(count, size)`."""
-    return tf.random.stateless_uniform(
-        (count, latent_size), seed=(seed, PREVIEW_STREAM), minval=-1.0, maxval=1.0
-    ).numpy()
 
 
 class Preview:
-    """Draws and measures two networks on fixed latents and held-out images.
+    """Draws and measures two networks from fixed seeds and held-out images.
 
     Args:
         generator: the network that samples are drawn with.
         encoder: finds the latents of held-out images.
         held_out: float32 `(count, size, size, channels)` in [-1, 1].
-        seed: seed of the latents.
+        prior: the latents' distribution; samples are drawn from seeds 0, 1, ...
     """
 
     def __init__(
-        self, generator: Generator, encoder: Encoder, held_out: np.ndarray, seed: int
+        self,
+        generator: Generator,
+        encoder: Encoder,
+        held_out: np.ndarray,
+        prior: Prior | Posterior,
     ) -> None:
         self.generator = generator
         self.encoder = encoder
         self.held_out = held_out
-        self.latents = fixed_latents(STATISTICS_SAMPLES, generator.latent_size, seed)
+        self.prior = prior
         self.pixel_variance = float(np.var(held_out))
         self.image_variance = float(np.mean(np.var(held_out, axis=0)))
         self._draw = _compile(generator.call)
@@ -48,8 +44,8 @@ class Preview:
         )
 
     def samples(self) -> np.ndarray:
-        """Images of the first fixed latents, in [-1, 1]."""
-        return _in_batches(self._draw, self.latents[:SHOWN_SAMPLES])
+        """Images of the seeds from 0, in [-1, 1]."""
+        return _in_batches(self._draw, self._latents()[:SHOWN_SAMPLES])
 
     def reconstructions(self) -> np.ndarray:
         """Rows of eight held-out images, each above a row of their reconstructions."""
@@ -74,7 +70,7 @@ class Preview:
             level `active_<level>`, the fraction of activations that
             are not zero, and `never_active_<level>`, the fraction of its units (a
             feature map; an attribute at its location) that are zero on every one of
-            the fixed latents.
+            those seeds.
         """
         drawn = _in_batches(self._reconstruct, self.held_out)
         error = float(np.mean(np.square(drawn - self.held_out)))
@@ -86,12 +82,11 @@ class Preview:
         names = self.generator.level_names
         active = [0.0] * len(names)
         used = [False] * len(names)
-        for start in range(0, len(self.latents), BATCH):
-            for level, code in enumerate(
-                self._codes(self.latents[start : start + BATCH])
-            ):
+        latents = self._latents()
+        for start in range(0, len(latents), BATCH):
+            for level, code in enumerate(self._codes(latents[start : start + BATCH])):
                 code = code.numpy()
-                active[level] += float(code.mean()) * len(code) / len(self.latents)
+                active[level] += float(code.mean()) * len(code) / len(latents)
                 # Attributes are units of their own location, maps of all positions.
                 axes = (0,) if level == 0 else (0, 1, 2)
                 used[level] = used[level] | code.any(axis=axes)
@@ -99,6 +94,12 @@ class Preview:
             measured[f"active_{name}"] = active[level]
             measured[f"never_active_{name}"] = 1.0 - float(np.mean(used[level]))
         return measured
+
+    def _latents(self) -> np.ndarray:
+        prior = self.prior
+        if isinstance(prior, Posterior):
+            prior = prior.gaussian()
+        return prior.from_seeds(np.arange(STATISTICS_SAMPLES)).numpy()
 
 
 def _compile(function: Callable) -> Callable:

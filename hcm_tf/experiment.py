@@ -10,11 +10,15 @@ from hcm_tf import callbacks, checkpoint, data, devices, run_directory
 from hcm_tf.config import ExperimentConfig
 from hcm_tf.errors import UserError
 from hcm_tf.evaluation import Preview
+from hcm_tf.losses import make_objective
 from hcm_tf.networks import build_critic, build_encoder, build_generator
-from hcm_tf.optimizer import FusedAdam
-from hcm_tf.trainer import Trainer, replica_order
+from hcm_tf.prior import Posterior, Uniform
+from hcm_tf.training.noise import Noise, replica_order
+from hcm_tf.training.optimizer import Cooldown, FusedAdam
+from hcm_tf.training.trainer import Trainer
 
 DTYPES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+PRIORS = {"uniform": Uniform, "posterior": Posterior}
 
 
 def run(config: ExperimentConfig, workdir: str | pathlib.Path) -> dict[str, float]:
@@ -64,7 +68,7 @@ def _run(config: ExperimentConfig, workdir: pathlib.Path) -> dict[str, float]:
         seed=config.train.seed,
         start_step=first_step,
         horizontal_flip=config.data.horizontal_flip,
-        batch_order=trainer.batch_order,
+        batch_order=trainer.noise.batch_order,
     )
     run_directory.write_config(config, workdir, strategy.num_replicas_in_sync)
     writer = tf.summary.create_file_writer(str(workdir / "tensorboard"))
@@ -72,7 +76,7 @@ def _run(config: ExperimentConfig, workdir: pathlib.Path) -> dict[str, float]:
         trainer.average_generator or trainer.generator,
         trainer.encoder,
         data.to_float(held_out.images),
-        config.train.seed,
+        trainer.prior,
     )
     drawing = callbacks.Pictures(
         first_step, workdir, writer, preview, every=config.train.image_every
@@ -132,13 +136,21 @@ def build_trainer(config: ExperimentConfig, replicas: int) -> Trainer:
         average_generator=average_generator,
         ema_decay=train.ema_decay,
         critic_steps=train.critic_steps,
-        gradient_penalty_weight=train.gradient_penalty_weight,
-        drift_weight=train.drift_weight,
-        reconstruction_weight=train.reconstruction_weight,
-        batch_order=replica_order(
-            train.batch_size, replicas, config.model.stddev_group_size
+        objective=make_objective(
+            train.objective,
+            gradient_penalty_weight=train.gradient_penalty_weight,
+            drift_weight=train.drift_weight,
+            r1_weight=train.r1_weight,
+            r2_weight=train.r2_weight,
+            penalty_interval=train.penalty_interval,
         ),
-        seed=train.seed,
+        noise=Noise(
+            train.seed,
+            replica_order(train.batch_size, replicas, config.model.stddev_group_size),
+        ),
+        prior=PRIORS[train.latents](config.model.latent_size),
+        reconstruction_weight=train.reconstruction_weight,
+        leak_steps=train.leak_steps,
     )
     trainer.compile(_adam(config), _adam(config))
     return trainer
@@ -155,14 +167,17 @@ def saved_objects(trainer: Trainer) -> dict[str, tf.Module]:
         "critic_optimizer",
     )
     objects = {name: getattr(trainer, name) for name in names}
+    if isinstance(trainer.prior, Posterior):
+        objects["posterior"] = trainer.prior
     return {name: value for name, value in objects.items() if value is not None}
 
 
 def _adam(config: ExperimentConfig) -> keras.optimizers.Optimizer:
     train = config.train
-    return FusedAdam(
-        train.learning_rate, beta_1=train.beta_1, beta_2=train.beta_2, epsilon=1e-8
-    )
+    rate = train.learning_rate
+    if train.cooldown_steps:
+        rate = Cooldown(rate, train.steps, train.cooldown_steps)
+    return FusedAdam(rate, beta_1=train.beta_1, beta_2=train.beta_2, epsilon=1e-8)
 
 
 def _opening(

@@ -42,8 +42,18 @@ class _TopK(keras.layers.Layer):
             )
         self.built = True
 
-    def call(self, x: Tensor) -> Tensor:
-        return sparsity.keep(x, self.mask(x))
+    def call(self, x: Tensor, leak: Tensor | None = None) -> Tensor:
+        return sparsity.keep(x, self.gate(x, leak))
+
+    def gate(self, x: Tensor, leak: Tensor | None = None) -> Tensor:
+        """The gate of `x`, of its shape: boolean, or float with a leak.
+
+        Args:
+            x: the responses.
+            leak: share of what is left out that stays all the same, see
+                `sparsity.leaky`.
+        """
+        return sparsity.leaky(self._mask(x), leak, x.dtype)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return input_shape
@@ -62,8 +72,7 @@ class ChannelTopK(_TopK):
     def _competitors(input_shape: tuple) -> int:
         return input_shape[-1]
 
-    def mask(self, x: Tensor) -> Tensor:
-        """Boolean mask of the activations that stay."""
+    def _mask(self, x: Tensor) -> Tensor:
         select = EXECUTIONS[self.execution].select
         return sparsity.channel_top_k_mask(x, self.k, select)
 
@@ -78,8 +87,7 @@ class SpatialTopK(_TopK):
     def _competitors(input_shape: tuple) -> int:
         return input_shape[1] * input_shape[2]
 
-    def mask(self, x: Tensor) -> Tensor:
-        """Boolean mask of the activations that stay."""
+    def _mask(self, x: Tensor) -> Tensor:
         select = EXECUTIONS[self.execution].select
         return sparsity.spatial_top_k_mask(x, self.k, select)
 

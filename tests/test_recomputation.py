@@ -21,7 +21,7 @@ def one_step(config, images):
 
     @tf.function(autograph=False)
     def step(images):
-        metrics = trainer.train_step(images)
+        metrics = trainer.train_step({"image": images})
         return metrics, {
             **trainer.generator_optimizer.gradients,
             **trainer.critic_optimizer.gradients,

@@ -39,7 +39,8 @@ def make_batches(
             one that would be at `batch_order[i]`. It lays a batch out for replicas.
 
     Returns:
-        Dataset of float32 `(batch_size, height, width, channels)`, in [-1, 1].
+        Dataset of dictionaries: `image`, float32 `(batch_size, height, width,
+        channels)` in [-1, 1].
 
     Raises:
         UserError: the batch is larger than the data.
@@ -79,14 +80,14 @@ def make_batches(
         steps = epoch * steps_per_epoch + tf.range(steps_per_epoch, dtype=tf.int64)
         return tf.data.Dataset.from_tensor_slices((steps, order))
 
-    def batch(step: "tf.Tensor", indices: "tf.Tensor") -> "tf.Tensor":
+    def batch(step: "tf.Tensor", indices: "tf.Tensor") -> dict[str, "tf.Tensor"]:
         chosen = tf.gather(pixels, tf.gather(indices, layout))
         if horizontal_flip:
             flip = tf.random.stateless_uniform([batch_size], key(_FLIP, step)) < 0.5
             flip = tf.gather(flip, layout)[:, tf.newaxis, tf.newaxis, tf.newaxis]
             chosen = tf.where(flip, chosen[:, :, ::-1], chosen)
         # As conversion.to_float does.
-        return tf.cast(chosen, tf.float32) / 127.5 - 1.0
+        return {"image": tf.cast(chosen, tf.float32) / 127.5 - 1.0}
 
     first_epoch, skipped = divmod(start_step, steps_per_epoch)
     dataset = (

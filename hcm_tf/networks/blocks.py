@@ -20,12 +20,12 @@ NEGATIVE_SLOPE = 0.2
 
 
 class BlockGates(NamedTuple):
-    """What a generator block decided in one forward pass, as boolean masks.
+    """What a generator block decided in one forward pass.
 
     Attributes:
         first: where the first convolution is positive, `(batch, n, n, width)`.
         second: where the second convolution is positive.
-        kept: which outputs the top-k selection kept; all true without selection.
+        kept: the selection's gate, boolean or float; all true without selection.
     """
 
     first: Tensor
@@ -92,11 +92,16 @@ class GeneratorBlock(keras.layers.Layer):
         batch, height, width, _ = input_shape
         return (batch, 2 * height, 2 * width, self.width)
 
-    def call(self, x: Tensor) -> Tensor:
-        """The block's output: `(batch, n, n, C)` -> `(batch, 2n, 2n, width)`."""
-        return _run(self, lambda x: self.trace(x)[1], x)
+    def call(self, x: Tensor, leak: Tensor | None = None) -> Tensor:
+        """The block's output: `(batch, n, n, C)` -> `(batch, 2n, 2n, width)`.
 
-    def trace(self, x: Tensor) -> tuple[Tensor, Tensor, BlockGates]:
+        `leak` is the share that unselected outputs keep, see `sparsity.leaky`.
+        """
+        return _run(self, lambda x: self.trace(x, leak)[1], x)
+
+    def trace(
+        self, x: Tensor, leak: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, BlockGates]:
         """`(response, code, gates)`: before and after selection, and the decisions."""
         hidden = ops.relu(self.first(x))
         composed = ops.relu(self.second(hidden))
@@ -105,7 +110,7 @@ class GeneratorBlock(keras.layers.Layer):
             kept = ops.ones_like(response, dtype="bool")
             code = response
         else:
-            kept = self.top_k.mask(response)
+            kept = self.top_k.gate(response, leak)
             code = keep(response, kept)
         gates = BlockGates(first=hidden > 0, second=composed > 0, kept=kept)
         return response, code, gates

@@ -53,6 +53,10 @@ class Encoder(keras.Model):
 
     def call(self, images: Tensor) -> Tensor:
         """Images in [-1, 1] -> latents `(batch, latent_size)`, in (-1, 1)."""
+        return ops.tanh(self.unbounded(images))
+
+    def unbounded(self, images: Tensor) -> Tensor:
+        """The latents before tanh: images -> atanh(latent), `(batch, latent_size)`."""
         x = self.trunk(ops.cast(images, self.compute_dtype))
         latent = self.fc(ops.reshape(x, (-1, self.features)))
-        return ops.tanh(ops.cast(latent, self.variable_dtype))
+        return ops.cast(latent, self.variable_dtype)

@@ -129,18 +129,22 @@ class Generator(keras.Model):
         self.latent_size = input_shape[-1]
         self.built = True
 
-    def call(self, latent: Tensor) -> Tensor:
-        """Draws images: `(batch, latent_size)` -> `(batch, size, size, channels)`."""
-        code = self._respond(latent)
-        code = keep(code, self.attribute_top_k.mask(code))
+    def call(self, latent: Tensor, leak: Tensor | None = None) -> Tensor:
+        """Draws images: `(batch, latent_size)` -> `(batch, size, size, channels)`.
+
+        Args:
+            latent: in [-1, 1].
+            leak: scalar, the share that unselected activations keep; None: nothing.
+        """
+        code = self.attribute_top_k(self._respond(latent), leak=leak)
         for block in self.blocks:
-            code = block(code)
+            code = block(code, leak=leak)
         return ops.tanh(self._to_logits(code))
 
     def trace(self, latent: Tensor) -> Trace:
         """Draws images and records how: codes of every level, and all gates."""
         response = self._respond(latent)
-        code = keep(response, self.attribute_top_k.mask(response))
+        code = keep(response, self.attribute_top_k.gate(response))
         responses, codes, gates = [response], [code], []
         for block in self.blocks:
             response, code, block_gates = block.trace(code)

@@ -11,7 +11,7 @@ from hcm_tf.execution import placement_kernel
 
 def gradients(trainer, images):
     trainer.compile(RecordingOptimizer(1.0), RecordingOptimizer(1.0))
-    metrics = trainer.train_step(images)
+    metrics = trainer.train_step({"image": images})
     optimizers = (trainer.generator_optimizer, trainer.critic_optimizer)
     return metrics, [g for o in optimizers for g in o.gradients.values()]
 

@@ -18,7 +18,7 @@ def numbered(count, size=2):
 
 
 def take(dataset, count):
-    return [batch.numpy() for batch in itertools.islice(dataset, count)]
+    return [batch["image"].numpy() for batch in itertools.islice(dataset, count)]
 
 
 def numbers(batch):
@@ -28,7 +28,7 @@ def numbers(batch):
 def test_shape_type_and_values():
     images = np.random.default_rng(0).integers(0, 256, (8, 4, 4, 3), np.uint8)
     dataset = make_batches(images, 8, seed=0)
-    assert dataset.element_spec == tf.TensorSpec((8, 4, 4, 3), tf.float32)
+    assert dataset.element_spec == {"image": tf.TensorSpec((8, 4, 4, 3), tf.float32)}
     assert dataset.cardinality() == tf.data.INFINITE_CARDINALITY
     (batch,) = take(dataset, 1)
     expected = {image.tobytes() for image in to_float(images)}

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from hcm_tf import devices, experiment
 from hcm_tf.config import TrainConfig
-from hcm_tf.trainer import METRICS, replica_order
+from hcm_tf.training.noise import Noise, replica_order
 
 
 def images(batch, config, seed=0):
@@ -23,8 +23,8 @@ def run_steps(config, batches, replicas=1):
     strategy = devices.mirrored(names[:replicas])
     with strategy.scope():
         trainer = experiment.build_trainer(config, replicas)
-    ordered = np.stack([batch[trainer.batch_order] for batch in batches])
-    dataset = tf.data.Dataset.from_tensor_slices(ordered)
+    ordered = np.stack([batch[trainer.noise.batch_order] for batch in batches])
+    dataset = tf.data.Dataset.from_tensor_slices({"image": ordered})
     history = trainer.fit(
         dataset, steps_per_epoch=len(batches), shuffle=False, verbose=0
     )
@@ -63,7 +63,7 @@ def test_one_and_two_replicas_are_equal(tiny_config, critic_steps):
     batches = [images(8, config, seed) for seed in range(3)]
     one, metrics_of_one = run_steps(config, batches, replicas=1)
     two, metrics_of_two = run_steps(config, batches, replicas=2)
-    for name in METRICS:
+    for name in one.objective.metrics:
         assert metrics_of_two[name] == pytest.approx(metrics_of_one[name], rel=1e-4)
     names = ("generator", "encoder", "critic", "average_generator")
     for name in names:
@@ -76,23 +76,26 @@ def test_one_and_two_replicas_are_equal(tiny_config, critic_steps):
             np.testing.assert_allclose(a, b, atol=2e-6)
 
 
-def test_noise_differs_between_steps_streams_and_updates(tiny_config):
-    trainer = experiment.build_trainer(
-        with_train(tiny_config, batch_size=4, critic_steps=2), replicas=1
-    )
-    batch = images(4, tiny_config)
-    draws = [trainer._latents(batch, 0), trainer._latents(batch, 1)]
-    epsilons = trainer._epsilons(batch, 0)
-    trainer.generator_optimizer.iterations.assign_add(1)
-    draws += [trainer._latents(batch, 0), trainer._latents(batch, 1)]
-    draws = [draw.numpy() for draw in draws]
-    for first in range(4):
-        assert -1 <= draws[first].min() < -0.5
-        assert 0.5 < draws[first].max() <= 1
-        for second in range(first):
-            assert np.abs(draws[first] - draws[second]).max() > 0.1
-    assert epsilons.shape == (4, 1, 1, 1)
-    assert ((epsilons >= 0) & (epsilons <= 1)).numpy().all()
+def test_noise_differs_between_streams_and_draws():
+    noise = Noise(0, range(4))
+    draws = [
+        noise.uniform(stream, (6,), tf.constant(draw, tf.int64), 4).numpy()
+        for stream in ("latents", "mixing", "augmentation")
+        for draw in range(3)
+    ]
+    for first, values in enumerate(draws):
+        assert 0 <= values.min() < 0.25
+        assert 0.75 < values.max() < 1
+        for other in draws[:first]:
+            assert np.abs(values - other).max() > 0.1
+
+
+def test_noise_of_an_image_does_not_depend_on_the_layout():
+    draw = tf.constant(5, tf.int64)
+    plain = Noise(3, range(6)).normal("latents", (4,), draw, 6).numpy()
+    order = [4, 2, 0, 1, 3, 5]
+    laid_out = Noise(3, order).normal("latents", (4,), draw, 6).numpy()
+    np.testing.assert_array_equal(laid_out, plain[order])
 
 
 def test_same_seed_same_weights_other_seed_other_weights(tiny_config):
@@ -111,7 +114,7 @@ def test_average_follows_the_generator(tiny_config):
     trainer = experiment.build_trainer(config, replicas=1)
     average = trainer.generator.get_weights()
     for seed in range(3):
-        trainer.train_step(tf.constant(images(4, config, seed)))
+        trainer.train_step({"image": tf.constant(images(4, config, seed))})
         value = trainer.generator.get_weights()
         average = [0.75 * a + 0.25 * v for a, v in zip(average, value, strict=True)]
     for actual, expected in zip(
@@ -123,7 +126,7 @@ def test_average_follows_the_generator(tiny_config):
 def test_every_weight_learns(tiny_config):
     trainer = experiment.build_trainer(tiny_config, replicas=1)
     before = [v.numpy() for v in trainer.trainable_variables]
-    trainer.train_step(tf.constant(images(4, tiny_config)))
+    trainer.train_step({"image": tf.constant(images(4, tiny_config))})
     moved = {
         variable.path: np.abs(variable.numpy() - old).max()
         for variable, old in zip(trainer.trainable_variables, before, strict=True)

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from hcm_tf import devices
-from hcm_tf.optimizer import FusedAdam
+from hcm_tf.training.optimizer import FusedAdam
 
 RANDOM = np.random.default_rng(0)
 GRADIENTS = RANDOM.normal(size=(5, 3, 4)).astype("float32")

@@ -1,0 +1,195 @@
+"""Latents: their distribution, and the latent that a seed stands for.
+
+A seed is one latent, with the same bits on a server, on a device and in NumPy: it and
+an index give 24 random bits by a Feistel network of six rounds. The seed's 32 bits are
+two halves of 16, and each round replaces
+
+    (left, right) -> (right, left ^ scramble(right ^ key)),
+    scramble(x) = (x * m ^ (x * m >> 11)) mod 2**16,
+
+with a multiplier m of its own and
+key = (index * (2 round + 1) + 14201 round) mod 2**16; their upper 24 bits count. No
+product reaches 2**31, so that nothing depends on how a runtime treats overflow, and the
+operations (multiply, xor, shift, floor mod of int32) are TFLite builtins. At every
+index the map from seeds to the 32 bits is one to one.
+"""
+
+import dataclasses
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+MULTIPLIERS = (0x6A35, 0x7F4B, 0x5E8D, 0x6C9B, 0x4EA7, 0x75D3)
+KEY_STEP = 14201
+HALF = 1 << 16
+BITS = 24  # What a float32 in [-1, 1) holds exactly.
+
+
+@dataclasses.dataclass(frozen=True)
+class Uniform:
+    """The published prior: latents uniform in [-1, 1), each entry by itself.
+
+    Attributes:
+        size: length of a latent.
+    """
+
+    size: int
+    noise = "uniform"
+
+    def from_noise(self, noise: tf.Tensor) -> tf.Tensor:
+        """Latents from noise uniform in [0, 1), `(batch, size)`."""
+        return 2.0 * noise - 1.0
+
+    def from_seeds(self, seeds: tf.Tensor, truncation: float = 1.0) -> tf.Tensor:
+        """Latents of seeds; each row depends on its own seed alone.
+
+        Args:
+            seeds: int32 `(batch,)`, any value.
+            truncation: from 0 to 1; scales the latents towards the middle.
+
+        Returns:
+            float32 `(batch, size)`: at truncation 1 multiples of 2**-23 in [-1, 1).
+        """
+        latent = self.from_noise(uniform_noise(seeds, self.size))
+        return latent if truncation == 1.0 else truncation * latent
+
+
+@dataclasses.dataclass(frozen=True)
+class Gaussian:
+    """Latents tanh(mean + factor n), n standard normal.
+
+    Attributes:
+        mean: float32 `(size,)`, of atanh(latent).
+        factor: float32 `(size, size)`, lower triangular; factor factor^T is the
+            covariance of atanh(latent).
+    """
+
+    mean: np.ndarray | tf.Tensor
+    factor: np.ndarray | tf.Tensor
+    noise = "normal"
+
+    @property
+    def size(self) -> int:
+        """Length of a latent."""
+        return self.mean.shape[0]
+
+    def from_noise(self, noise: tf.Tensor) -> tf.Tensor:
+        """Latents from standard normal noise, `(batch, size)`."""
+        spread = tf.linalg.matmul(noise, tf.transpose(self.factor))
+        return tf.tanh(self.mean + spread)
+
+    def from_seeds(self, seeds: tf.Tensor, truncation: float = 1.0) -> tf.Tensor:
+        """Latents of seeds; each row depends on its own seed alone.
+
+        Args:
+            seeds: int32 `(batch,)`, any value.
+            truncation: from 0 to 1; scales the noise, towards the mean latent.
+
+        Returns:
+            float32 `(batch, size)` in (-1, 1).
+        """
+        noise = normal_noise(seeds, self.size)
+        return self.from_noise(noise if truncation == 1.0 else truncation * noise)
+
+
+Prior = Uniform | Gaussian
+
+
+class Posterior(keras.layers.Layer):
+    """A moving Gaussian fit to atanh(encoder(images)): the aggregate posterior.
+
+    The encoder is free to use any region of the latent space, and a generator learns
+    nothing from reconstruction elsewhere; latents drawn from where the encoder puts
+    images close that gap (compare Ghosh et al. 2020, ex-post density estimation; here
+    the fit moves along with training).
+
+    Args:
+        size: length of a latent.
+        momentum: share of the newest batch in mean and covariance.
+    """
+
+    def __init__(self, size: int, momentum: float = 0.01) -> None:
+        super().__init__(name="posterior", dtype="float32")
+        self.momentum = momentum
+        self.mean = self.add_weight(
+            name="mean", shape=(size,), initializer="zeros", trainable=False
+        )
+        # tanh of a standard normal is nearly as wide as the uniform prior.
+        self.covariance = self.add_weight(
+            name="covariance",
+            shape=(size, size),
+            initializer=keras.initializers.Constant(np.eye(size)),
+            trainable=False,
+        )
+        self.built = True
+
+    def gaussian(self) -> Gaussian:
+        """The fit as it is now."""
+        covariance = tf.convert_to_tensor(self.covariance.value)
+        # Directions that the encoder does not use at all keep a positive variance.
+        floor = 1e-6 * tf.eye(covariance.shape[0])
+        factor = tf.linalg.cholesky(covariance + floor)
+        return Gaussian(tf.convert_to_tensor(self.mean.value), factor)
+
+    def moments(self, unbounded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Mean, and covariance about the fit's mean, of a batch of atanh(latent).
+
+        Args:
+            unbounded: float32 `(batch, size)`.
+        """
+        offsets = unbounded - tf.convert_to_tensor(self.mean.value)
+        count = tf.cast(tf.shape(offsets)[0], offsets.dtype)
+        return (
+            tf.reduce_mean(unbounded, axis=0),
+            tf.linalg.matmul(offsets, offsets, transpose_a=True) / count,
+        )
+
+
+def frozen(gaussian: Gaussian) -> Gaussian:
+    """The same with constants, as an export needs it."""
+    return Gaussian(np.asarray(gaussian.mean), np.asarray(gaussian.factor))
+
+
+def uniform_noise(seeds: tf.Tensor, size: int) -> tf.Tensor:
+    """Uniform noise of seeds, the same in every runtime.
+
+    Args:
+        seeds: int32 `(batch,)`, any value.
+        size: numbers a seed, at most 65536.
+
+    Returns:
+        float32 `(batch, size)`: multiples of 2**-24 in [0, 1).
+    """
+    seeds = tf.convert_to_tensor(seeds, tf.int32)[:, tf.newaxis]
+    indices = tf.range(size)[tf.newaxis, :]
+    left = _half(tf.bitwise.right_shift(seeds, 16)) + tf.zeros_like(indices)
+    right = _half(seeds) + tf.zeros_like(indices)
+    for number, multiplier in enumerate(MULTIPLIERS):
+        key = _half(indices * (2 * number + 1) + KEY_STEP * number)
+        product = tf.bitwise.bitwise_xor(right, key) * multiplier
+        scrambled = tf.bitwise.bitwise_xor(product, tf.bitwise.right_shift(product, 11))
+        left, right = right, tf.bitwise.bitwise_xor(left, _half(scrambled))
+    bits = left * 256 + tf.bitwise.right_shift(right, 8)
+    return tf.cast(bits, tf.float32) * 2.0**-BITS
+
+
+def normal_noise(seeds: tf.Tensor, size: int) -> tf.Tensor:
+    """Standard normal noise of seeds (Box and Muller 1958).
+
+    Args:
+        seeds: int32 `(batch,)`, any value.
+        size: numbers a seed, at most 32768.
+
+    Returns:
+        float32 `(batch, size)`, at most 5.8 in size.
+    """
+    noise = uniform_noise(seeds, 2 * size)
+    # In (0, 1]: the logarithm of zero is none.
+    radius = tf.sqrt(-2.0 * tf.math.log(noise[:, :size] + 2.0**-BITS))
+    return radius * tf.cos(2.0 * math.pi * noise[:, size:])
+
+
+def _half(x: tf.Tensor) -> tf.Tensor:
+    return tf.math.floormod(x, HALF)

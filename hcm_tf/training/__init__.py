@@ -1,0 +1,1 @@
+"""Training: the step, its noise, its optimizer and the averages it keeps."""

@@ -1,0 +1,309 @@
+"""The training step: critic, then generator and encoder together."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from hcm_tf import losses
+from hcm_tf.losses import Objective, Term
+from hcm_tf.prior import Posterior, Uniform
+from hcm_tf.training import averaging
+from hcm_tf.training.noise import Noise
+
+LARGE = 2**20  # Weights of networks whose losses are differentiated in turn.
+
+
+class Trainer(keras.Model):
+    """Trains the three networks on batches of images (Xing et al. 2020).
+
+    Built networks come in; `compile` takes their optimizers. Make and compile it inside
+    the strategy's scope. The fakes of the critic's last update are also those of the
+    generator's update: both are drawn from the same distribution, and the generator has
+    not moved between.
+
+    Args:
+        generator: draws images from latents.
+        encoder: finds the latent of an image.
+        critic: scores images.
+        objective: the adversarial losses.
+        noise: of latents and mixing factors.
+        prior: what fakes are drawn from: a fixed one, or the fit that this trainer
+            moves along.
+        average_generator: network whose weights follow the generator's; None: no
+            average is kept.
+        ema_decay: decay of that average.
+        critic_steps: critic updates for each generator update.
+        reconstruction_weight: weight of `losses.reconstruction_loss`.
+        leak_steps: steps over which what the selections leave out fades from whole to
+            nothing; 0: they select from the first step on.
+    """
+
+    def __init__(
+        self,
+        generator: keras.Model,
+        encoder: keras.Model,
+        critic: keras.Model,
+        *,
+        objective: Objective,
+        noise: Noise,
+        prior: Uniform | Posterior,
+        average_generator: keras.Model | None = None,
+        ema_decay: float = 0.0,
+        critic_steps: int = 1,
+        reconstruction_weight: float = 0.1,
+        leak_steps: int = 0,
+    ) -> None:
+        super().__init__(name="trainer")
+        self.generator = generator
+        self.encoder = encoder
+        self.critic = critic
+        self.objective = objective
+        self.noise = noise
+        self.prior = prior
+        self.average_generator = average_generator
+        self.ema_decay = ema_decay
+        self.critic_steps = critic_steps
+        self.reconstruction_weight = reconstruction_weight
+        self.leak_steps = leak_steps
+        self.built = True
+
+    def compile(
+        self,
+        generator_optimizer: keras.optimizers.Optimizer,
+        critic_optimizer: keras.optimizers.Optimizer,
+    ) -> None:
+        """Takes the optimizers of generator with encoder, and of the critic."""
+        super().compile(optimizer=generator_optimizer)
+        self.generator_optimizer = generator_optimizer
+        self.critic_optimizer = critic_optimizer
+        generator_optimizer.build(
+            self.generator.trainable_variables + self.encoder.trainable_variables
+        )
+        critic_optimizer.build(self.critic.trainable_variables)
+
+    @property
+    def step(self) -> tf.Tensor:
+        """Completed training steps, int64."""
+        return self.generator_optimizer.iterations.value
+
+    def train_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Updates the critic, then generator and encoder, on one batch.
+
+        Args:
+            batch: of this replica's share: `image`, float32 `(batch, height, width,
+                channels)` in [-1, 1].
+
+        Returns:
+            The mean of each of `objective.metrics` over the batch of all replicas.
+        """
+        real = batch["image"]
+        weights = _values(self.generator.trainable_variables)
+        leak = self._leak()
+        for update in range(self.critic_steps):
+            with tf.GradientTape(watch_accessed_variables=False) as drawing:
+                drawing.watch(weights)
+                fake = self.generator(self._latents(real.shape[0], update), leak=leak)
+            metrics = self._update_critic(real, fake, update)
+        metrics |= self._update_generator(real, fake, drawing, leak)
+        if self.average_generator is not None:
+            averaging.update(
+                _values(self.average_generator.trainable_variables),
+                _values(self.generator.trainable_variables),
+                self.ema_decay,
+            )
+        return self._sum_over_replicas(metrics)
+
+    def _update_critic(
+        self, real: tf.Tensor, fake: tf.Tensor, update: int
+    ) -> dict[str, tf.Tensor]:
+        draw = self.step * self.critic_steps + update
+        epsilon = self.noise.uniform("mixing", (1, 1, 1), draw, real.shape[0])
+        images = {
+            "real": real,
+            "fake": fake,
+            "mixed": losses.mix(real, fake, tf.cast(epsilon, real.dtype)),
+        }
+        variables = self.critic.trainable_variables
+        gradients, metrics, total = _Gradients(), {}, 0.0
+        for term in self.objective.critic:
+
+            def compute(term: Term = term) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+                scored = [self._score(images[name], term) for name in term.at]
+                loss, values = term.loss(*scored)
+                return self._mean(loss), {n: self._mean(v) for n, v in values.items()}
+
+            loss, values = gradients.add(
+                variables, compute, due=self._is_due(term), metrics=term.metrics
+            )
+            metrics |= values
+            total += loss
+        self.critic_optimizer.apply(gradients.of(variables), variables)
+        return {**metrics, "critic_loss": total}
+
+    def _score(self, images: tf.Tensor, term: Term) -> tf.Tensor:
+        """Scores, or norms of their gradients, as the term asks: `(batch,)`."""
+        if not term.of_gradients:
+            return self.critic(images)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(images)
+            scores = self.critic(images)
+        return losses.gradient_norm(tape.gradient(scores, images))
+
+    def _is_due(self, term: Term) -> tf.Tensor | None:
+        if term.interval == 1:
+            return None
+        return tf.equal((self.step + 1) % term.interval, 0)
+
+    def _update_generator(
+        self,
+        real: tf.Tensor,
+        fake: tf.Tensor,
+        drawing: tf.GradientTape,
+        leak: tf.Tensor | None,
+    ) -> dict[str, tf.Tensor]:
+        compared = (self.critic(real),) if self.objective.pairs else ()
+        with tf.GradientTape(watch_accessed_variables=False) as scoring:
+            scoring.watch(fake)
+            loss = self.objective.generator(self.critic(fake), *compared)
+            adversarial = self._mean(loss)
+        own = self.generator.trainable_variables
+        by_fakes = scoring.gradient(adversarial, fake)
+        gradients = _Gradients(
+            own, drawing.gradient(fake, _values(own), output_gradients=by_fakes)
+        )
+        unbounded = None
+
+        def compute() -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+            nonlocal unbounded
+            unbounded = self.encoder.unbounded(real)
+            drawn = self.generator(tf.tanh(unbounded), leak=leak)
+            error = self._mean(losses.reconstruction_loss(real, drawn))
+            per_value = error / np.prod(real.shape[1:])
+            loss = self.reconstruction_weight * error
+            return loss, {"reconstruction_error": per_value}
+
+        variables = own + self.encoder.trainable_variables
+        reconstruction, metrics = gradients.add(variables, compute)
+        self.generator_optimizer.apply(gradients.of(variables), variables)
+        if isinstance(self.prior, Posterior):
+            self._follow_encoder(unbounded)
+        return {**metrics, "generator_loss": adversarial + reconstruction}
+
+    def _follow_encoder(self, unbounded: tf.Tensor) -> None:
+        replica = tf.distribute.get_replica_context()
+        moments = self.prior.moments(tf.stop_gradient(unbounded))
+        averaging.update(
+            _values([self.prior.mean, self.prior.covariance]),
+            replica.all_reduce(tf.distribute.ReduceOp.MEAN, list(moments)),
+            1.0 - self.prior.momentum,
+        )
+
+    def _latents(self, count: int, update: int) -> tf.Tensor:
+        """Latents of the fakes of one update: `(count, latent_size)`."""
+        prior = self.prior
+        if isinstance(prior, Posterior):
+            prior = prior.gaussian()
+        draw = self.step * self.critic_steps + update
+        noise = getattr(self.noise, prior.noise)("latents", (prior.size,), draw, count)
+        return prior.from_noise(tf.cast(noise, self.generator.variable_dtype))
+
+    def _leak(self) -> tf.Tensor | None:
+        """Share that unselected activations keep: from 1 to 0 over `leak_steps`."""
+        if not self.leak_steps:
+            return None
+        done = tf.cast(self.step, tf.float32) / self.leak_steps
+        return tf.maximum(1.0 - done, 0.0)
+
+    def _mean(self, values: tf.Tensor) -> tf.Tensor:
+        # Optimizers and metrics add up what the replicas return.
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        return tf.reduce_mean(values) / replicas
+
+    def _sum_over_replicas(self, metrics: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        replica = tf.distribute.get_replica_context()
+        names = self.objective.metrics
+        stacked = tf.stack([metrics[name] for name in names])
+        total = replica.all_reduce(tf.distribute.ReduceOp.SUM, stacked)
+        return dict(zip(names, tf.unstack(total), strict=True))
+
+    def get_config(self) -> dict[str, Any]:
+        """Not supported: a run is restored by `checkpoint`, from its configuration."""
+        raise NotImplementedError("Restore a trainer with hcm_tf.checkpoint.")
+
+
+class _Gradients:
+    """The sum of several losses' gradients, by variable."""
+
+    def __init__(
+        self,
+        variables: Sequence[keras.Variable] = (),
+        gradients: Sequence[tf.Tensor] = (),
+    ) -> None:
+        self.sums: dict[str, tf.Tensor] = {}
+        self._add(variables, gradients)
+
+    def add(
+        self,
+        variables: Sequence[keras.Variable],
+        compute: Callable[[], tuple[tf.Tensor, dict[str, tf.Tensor]]],
+        *,
+        due: tf.Tensor | None = None,
+        metrics: Sequence[str] = (),
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Adds a loss's gradients; returns what `compute` does: the loss, and metrics.
+
+        Of large networks they are computed after the earlier ones: activations are held
+        for one loss at a time. The operations of small ones need each other's company
+        to fill all cores.
+
+        Args:
+            variables: to differentiate by.
+            compute: the loss and its metrics, scalars.
+            due: bool scalar; where it is false all is zero, and nothing is computed.
+            metrics: names of the metrics, needed with `due`.
+        """
+        weights = _values(variables)
+        large = sum(math.prod(weight.shape) for weight in weights) >= LARGE
+        earlier = list(self.sums.values()) if large else []
+
+        def differentiate() -> tuple:
+            with tf.control_dependencies([tf.group(*earlier)] if earlier else []):
+                with tf.GradientTape(watch_accessed_variables=False) as tape:
+                    tape.watch(weights)
+                    loss, values = compute()
+                # The penalty has no derivative by the last bias.
+                gradients = tape.gradient(loss, weights, unconnected_gradients="zero")
+            return (loss, values), gradients
+
+        def rest() -> tuple:
+            nothing = tf.zeros((), weights[0].dtype)
+            values = dict.fromkeys(metrics, nothing)
+            return (nothing, values), [tf.zeros_like(weight) for weight in weights]
+
+        if due is None:
+            result, gradients = differentiate()
+        else:
+            result, gradients = tf.cond(due, differentiate, rest)
+        self._add(variables, gradients)
+        return result
+
+    def of(self, variables: Sequence[keras.Variable]) -> list[tf.Tensor]:
+        """The sums, in the order of the variables."""
+        return [self.sums[variable.path] for variable in variables]
+
+    def _add(
+        self, variables: Sequence[keras.Variable], gradients: Sequence[tf.Tensor]
+    ) -> None:
+        for variable, gradient in zip(variables, gradients, strict=True):
+            earlier = self.sums.get(variable.path)
+            self.sums[variable.path] = (
+                gradient if earlier is None else earlier + gradient
+            )
+
+
+def _values(variables: Sequence[keras.Variable]) -> list[tf.Variable]:
+    return [variable.value for variable in variables]
