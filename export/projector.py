@@ -48,11 +48,11 @@ def export(
         UserError: no such run, level or data, or the directory cannot be written.
     """
     from hcm_tf import checkpoint, data
-    from hcm_tf.evaluation import fixed_latents
     from hcm_tf.explain import atlas, inputs
     from hcm_tf.explain.decoder import Decoder
     from hcm_tf.explain.output import whole_directory
     from hcm_tf.explain.refine import encode
+    from hcm_tf.prior import draw
 
     out = pathlib.Path(out or pathlib.Path(run_dir) / "projector")
     run = checkpoint.load(run_dir)
@@ -74,7 +74,7 @@ def export(
                 encode(run.encoder, data.to_float(images[start : start + BATCH]))
                 for start in range(0, len(images), BATCH)
             ),
-            fixed_latents(count - real, model.latent_size, seed),
+            draw(run.prior, seed, count - real),
         ]
     )
     vectors = {level: [] for level in chosen}
@@ -93,7 +93,7 @@ def export(
         for index in range(len(images))
     ]
     rows += [["generated", *[""] * len(kinds)]] * (len(latents) - len(images))
-    samples = fixed_latents(min(count, 256), model.latent_size, seed)
+    samples = draw(run.prior, seed, min(count, 256))
     with whole_directory(out) as directory:
         embeddings = [
             write_points(

@@ -11,7 +11,6 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from export.images import decode, to_pixels
-from export.latents import latents
 from hcm_tf.checkpoint import Run
 from hcm_tf.config import DataConfig
 from hcm_tf.networks import Encoder, Generator

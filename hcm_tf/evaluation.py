@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from hcm_tf.networks import Encoder, Generator
-from hcm_tf.prior import Posterior, Prior
+from hcm_tf.prior import Posterior, Prior, draw
 
 SHOWN_SAMPLES = 64
 SHOWN_RECONSTRUCTIONS = 32
@@ -99,7 +99,7 @@ class Preview:
         prior = self.prior
         if isinstance(prior, Posterior):
             prior = prior.gaussian()
-        return prior.from_seeds(np.arange(STATISTICS_SAMPLES)).numpy()
+        return draw(prior, 0, STATISTICS_SAMPLES)
 
 
 def _compile(function: Callable) -> Callable:

@@ -147,6 +147,21 @@ class Posterior(keras.layers.Layer):
         )
 
 
+def draw(prior: Prior, seed: int, count: int, truncation: float = 1.0) -> np.ndarray:
+    """The latents of the seeds `seed`, `seed` + 1, ...: float32 `(count, size)`.
+
+    Server, device, client and every command number their pictures like this.
+
+    Args:
+        prior: a fixed one.
+        seed: int32, the first; after 2**31 - 1 comes -2**31.
+        count: how many, at least 1.
+        truncation: from 0 to 1, see `from_seeds`.
+    """
+    seeds = (np.arange(count) + seed + 2**31) % 2**32 - 2**31
+    return prior.from_seeds(seeds.astype("int32"), truncation).numpy()
+
+
 def frozen(gaussian: Gaussian) -> Gaussian:
     """The same with constants, as an export needs it."""
     return Gaussian(np.asarray(gaussian.mean), np.asarray(gaussian.factor))

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
-from hcm_tf.evaluation import Preview, fixed_latents
+from hcm_tf.evaluation import STATISTICS_SAMPLES, Preview
 from hcm_tf.networks import build_encoder, build_generator
+from hcm_tf.prior import Uniform, draw
+
+LATENTS = draw(Uniform(6), 0, STATISTICS_SAMPLES)
 
 
 @pytest.fixture(scope="module")
@@ -12,15 +15,7 @@ def preview(tiny_config):
     model = tiny_config.model
     random = np.random.default_rng(0)
     held_out = random.uniform(-1, 1, (40, 32, 32, 3)).astype("float32")
-    return Preview(build_generator(model), build_encoder(model), held_out, seed=3)
-
-
-def test_latents_depend_on_the_seed_alone():
-    latents = fixed_latents(100, 6, seed=1)
-    np.testing.assert_array_equal(latents, fixed_latents(100, 6, seed=1))
-    assert np.abs(latents - fixed_latents(100, 6, seed=2)).max() > 0.5
-    assert -1 <= latents.min() < -0.9
-    assert 0.9 < latents.max() <= 1
+    return Preview(build_generator(model), build_encoder(model), held_out, Uniform(6))
 
 
 def test_error_and_variances(preview):
@@ -37,11 +32,14 @@ def test_error_and_variances(preview):
     )
 
 
+def test_samples_are_those_of_the_seeds_from_0(preview):
+    drawn = np.asarray(preview.generator(LATENTS[:64]))
+    np.testing.assert_allclose(preview.samples(), drawn, atol=1e-5)
+
+
 def test_sparsity_of_every_level(preview):
     measured = preview.measure()
-    codes = [
-        np.asarray(code) != 0 for code in preview.generator.trace(preview.latents).codes
-    ]
+    codes = [np.asarray(code) != 0 for code in preview.generator.trace(LATENTS).codes]
     for level, (name, code) in enumerate(
         zip(preview.generator.level_names, codes, strict=True)
     ):

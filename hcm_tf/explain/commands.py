@@ -11,12 +11,12 @@ import numpy as np
 from hcm_tf import checkpoint
 from hcm_tf.checkpoint import Run
 from hcm_tf.errors import UserError
-from hcm_tf.evaluation import fixed_latents
 from hcm_tf.explain import atlas, edits, inputs, rendering, report, tree
 from hcm_tf.explain.decoder import Decoder, Recording
 from hcm_tf.explain.output import whole_directory
 from hcm_tf.explain.refine import encode, refine
 from hcm_tf.pictures import write_png
+from hcm_tf.prior import draw
 
 OPERATIONS = ("remove", "scale", "move", "transplant", "interpolate")
 
@@ -65,9 +65,7 @@ def make_report(
     chosen = chosen or list(range(len(names)))
     with whole_directory(out) as directory:
         subjects = find_subjects(run, decoder, source)
-        latents = fixed_latents(
-            report.PAGE_SAMPLES, run.config.model.latent_size, run.config.train.seed
-        )
+        latents = draw(run.prior, 0, report.PAGE_SAMPLES)
         atlases = [
             atlas.level_atlas(decoder, latents, level, report.PAGE_TILES)
             for level in chosen
@@ -118,7 +116,7 @@ def make_atlas(
     chosen = sorted({inputs.level_index(name, names) for name in levels})
     with whole_directory(out) as directory:
         subject = find_subjects(run, decoder, source)[0]
-        latents = fixed_latents(samples, run.config.model.latent_size, source.seed)
+        latents = draw(run.prior, source.seed, samples)
         atlases = [
             atlas.level_atlas(decoder, latents, level, tiles)
             for level in chosen or range(len(names))
@@ -198,11 +196,10 @@ def find_subjects(run: Run, decoder: Decoder, source: Source) -> list[report.Sub
     if not source.images:
         if source.count < 1:
             raise UserError(f"--count must be at least 1. Received: {source.count}")
-        size = run.config.model.latent_size
-        latents = fixed_latents(source.count, size, source.seed)
+        latents = draw(run.prior, source.seed, source.count)
         return [
-            report.Subject(f"seed {source.seed}, image {number}", recording)
-            for number, recording in enumerate(decoder.record(latents), 1)
+            report.Subject(f"seed {number}", recording)
+            for number, recording in enumerate(decoder.record(latents), source.seed)
         ]
     images = np.stack(
         [inputs.read_image(path, run.config, fit=source.fit) for path in source.images]

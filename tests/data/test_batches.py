@@ -111,5 +111,5 @@ def test_replicas_get_contiguous_parts_of_the_batch():
     distributed = iter(strategy.experimental_distribute_dataset(dataset))
     for batch in expected:
         first, second = strategy.experimental_local_results(next(distributed))
-        np.testing.assert_array_equal(first, batch[:2])
-        np.testing.assert_array_equal(second, batch[2:])
+        np.testing.assert_array_equal(first["image"], batch[:2])
+        np.testing.assert_array_equal(second["image"], batch[2:])

@@ -68,10 +68,10 @@ def test_files(exported, labelled_run):
 
 def test_points_are_the_codes(labelled_run, exported):
     from hcm_tf import checkpoint
-    from hcm_tf.evaluation import fixed_latents
+    from hcm_tf.prior import draw
 
     run = checkpoint.load(labelled_run)
-    trace = run.generator.trace(fixed_latents(10, 6, seed=0))
+    trace = run.generator.trace(draw(run.prior, 0, 10))
     codes = np.loadtxt(exported / "codes_attributes.tsv", delimiter="\t")[10:]
     expected = np.reshape(trace.codes[0], (10, -1))
     np.testing.assert_allclose(codes, expected, rtol=1e-4, atol=1e-6)
