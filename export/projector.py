@@ -10,11 +10,15 @@ import os
 import pathlib
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from absl import flags
 
 from hcm_tf.errors import UserError
+
+if TYPE_CHECKING:
+    from hcm_tf.networks.levels import Level
 
 BASIS_SIDE = 24
 BATCH = 32
@@ -84,7 +88,9 @@ def export(
             for recording in decoder.record(latents[start : start + BATCH]):
                 drawn.append(data.to_uint8(recording.image))
                 for level in chosen:
-                    vectors[level].append(code_vector(recording.codes[level], level))
+                    vectors[level].append(
+                        code_vector(recording.codes[level], decoder.levels[level])
+                    )
                 bar.update()
     # A real image is its own thumbnail.
     thumbnails = np.stack([*images, *drawn[len(images) :]])
@@ -114,14 +120,14 @@ def export(
     return out
 
 
-def code_vector(code: np.ndarray, level: int) -> np.ndarray:
-    """A code as one point: attributes flattened, maps averaged over their positions.
+def code_vector(code: np.ndarray, level: "Level") -> np.ndarray:
+    """A code as one point: the mean activation of each of its basis functions.
 
     Args:
         code: `(height, width, channels)`.
-        level: 0 for the attributes, each of which belongs to its location.
+        level: whose code it is.
     """
-    return code.ravel() if level == 0 else code.mean(axis=(0, 1))
+    return code.mean(axis=level.shared_axes).ravel()
 
 
 def write_points(

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from export.images import decode, to_pixels
+from export.latents import latents
 from hcm_tf.checkpoint import Run
 from hcm_tf.config import DataConfig
 from hcm_tf.networks import Encoder, Generator

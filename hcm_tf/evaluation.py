@@ -79,20 +79,20 @@ class Preview:
             "held_out_of_pixel_variance": error / max(self.pixel_variance, 1e-12),
             "held_out_of_image_variance": error / max(self.image_variance, 1e-12),
         }
-        names = self.generator.level_names
-        active = [0.0] * len(names)
-        used = [False] * len(names)
+        levels = self.generator.levels
+        active = [0.0] * len(levels)
+        used = [False] * len(levels)
         latents = self._latents()
         for start in range(0, len(latents), BATCH):
-            for level, code in enumerate(self._codes(latents[start : start + BATCH])):
+            codes = self._codes(latents[start : start + BATCH])
+            for index, (level, code) in enumerate(zip(levels, codes, strict=True)):
                 code = code.numpy()
-                active[level] += float(code.mean()) * len(code) / len(latents)
-                # Attributes are units of their own location, maps of all positions.
-                axes = (0,) if level == 0 else (0, 1, 2)
-                used[level] = used[level] | code.any(axis=axes)
-        for level, name in enumerate(names):
-            measured[f"active_{name}"] = active[level]
-            measured[f"never_active_{name}"] = 1.0 - float(np.mean(used[level]))
+                active[index] += float(code.mean()) * len(code) / len(latents)
+                shared = tuple(axis + 1 for axis in level.shared_axes)
+                used[index] = used[index] | code.any(axis=(0, *shared))
+        for index, level in enumerate(levels):
+            measured[f"active_{level.name}"] = active[index]
+            measured[f"never_active_{level.name}"] = 1.0 - float(np.mean(used[index]))
         return measured
 
     def _latents(self) -> np.ndarray:

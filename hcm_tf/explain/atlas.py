@@ -131,30 +131,27 @@ def level_atlas(
         latents: `(samples, latent_size)`.
         tiles: pictures of so many, the most used.
     """
-    usage = strongest = None
-    name = decoder.level_names[level]
+    about = decoder.levels[level]
+    _, width, channels = about.shape
+    groups = about.bases // channels
+    usage = np.zeros((groups, channels), int)
+    strongest = np.zeros((groups, channels))
+    place = np.zeros((groups, channels, 2), int)
     chunk = 32
-    with decoder.bar(len(latents), f"Atlas of {name}", "image") as bar:
+    with decoder.bar(len(latents), f"Atlas of {about.name}", "image") as bar:
         for start in range(0, len(latents), chunk):
             recordings = decoder.record(latents[start : start + chunk])
             codes = np.stack([recording.codes[level] for recording in recordings])
-            if usage is None:
-                height, width, channels = codes.shape[1:]
-                # Attributes are units of their location, maps of all positions.
-                groups = height * width if level == 0 else 1
-                usage = np.zeros((groups, channels), int)
-                strongest = np.zeros((groups, channels))
-                place = np.zeros((groups, channels, 2), int)
-            flat = codes.reshape(len(codes), -1, channels)
-            if level == 0:
-                usage += (flat != 0).sum(axis=0)
-                peak = np.abs(flat).argmax(axis=0)
-                position = np.arange(groups)[:, None].repeat(channels, 1)
-            else:
-                usage += (flat != 0).sum(axis=(0, 1))[None]
-                both = np.abs(flat).reshape(-1, channels).argmax(axis=0)[None]
-                peak, position = np.divmod(both, height * width)
-            value = flat[peak, position, np.arange(channels)]
+            # Images and the positions that share a basis function side by side.
+            shared = about.positions // groups
+            flat = codes.reshape(len(codes), groups, shared, channels)
+            flat = flat.swapaxes(1, 2).reshape(-1, groups, channels)
+            usage += (flat != 0).sum(axis=0)
+            best = np.abs(flat).argmax(axis=0)
+            group = np.arange(groups)[:, None]
+            value = flat[best, group, np.arange(channels)]
+            peak, position = np.divmod(best, shared)
+            position = position + group * shared
             better = np.abs(value) > np.abs(strongest)
             strongest = np.where(better, value, strongest)
             found = np.stack([peak + start, position], axis=-1)
@@ -171,9 +168,9 @@ def level_atlas(
     )
     empty = np.zeros((0, *recordings[0].logits.shape), "float32")
     return LevelAtlas(
-        name=name,
+        name=about.name,
         samples=len(latents),
-        usage=usage if level == 0 else usage[0],
+        usage=usage if about.placed else usage[0],
         shown=shown,
         pictures=(
             decoder.decode_across(latents[sample], level, units)

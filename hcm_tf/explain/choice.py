@@ -11,6 +11,7 @@ import dataclasses
 import numpy as np
 
 from hcm_tf.explain.decoder import Recording
+from hcm_tf.networks.levels import Level
 
 RIVALS = 5
 
@@ -51,23 +52,33 @@ class Choice:
 def choose(
     recording: Recording,
     level: int,
+    about: Level,
     row: int,
     column: int,
     basis: int,
     rivals: int = RIVALS,
 ) -> Choice:
-    """Compares one unit with those that it was selected from, and with its rivals."""
+    """Compares one unit with those that it was selected from, and with its rivals.
+
+    Args:
+        recording: the image.
+        level: number of the unit's level.
+        about: that level.
+        row, column, basis: of the unit.
+        rivals: how many to name.
+    """
     responses = recording.responses[level]
     code = recording.codes[level]
     here = responses[row, column]
     own = here[basis]
     others = np.argsort(-here, kind="stable")
     others = others[others != basis]
-    if level == 0:
-        competing, selected = here, code[row, column]
-    else:
-        competing, selected = responses[..., basis], code[..., basis]
-    rejected = competing[competing != selected]
+    pool = tuple(
+        slice(None) if axis in about.competing_axes else place
+        for axis, place in enumerate((row, column, basis))
+    )
+    competing, selected = responses[pool], code[pool]
+    rejected = competing[(selected == 0) & (competing != 0)]
     return Choice(
         rank=1 + int(np.sum(here > own)),
         lead=float(own - here[others[0]]) if len(others) else float(own),

@@ -8,14 +8,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from hcm_tf.explain.units import (
-    REACH_IMAGE,
-    REACH_NEXT_LEVEL,
-    Units,
-    Windows,
-    active_units,
-    pack,
-)
+from hcm_tf.explain.units import Units, Windows, active_units, pack
 from hcm_tf.networks import Generator
 from hcm_tf.networks.blocks import BlockGates
 
@@ -86,6 +79,7 @@ class Decoder:
         self.generator = generator
         self.memory_mb = memory_mb
         self.hide_progress = None if progress is None else not progress
+        self.levels = generator.levels
         self.level_names = generator.level_names
         self._trace = tf.function(generator.trace, reduce_retracing=True)
         self._replay = tf.function(generator.replay, reduce_retracing=True)
@@ -162,11 +156,9 @@ class Decoder:
     def windows(self, recording: Recording, level: int, until: int | None) -> Windows:
         """What a unit of `level` reaches in the image, or in level `until`."""
         size = recording.codes[level].shape[0]
-        if until is None:
-            larger = recording.logits.shape[0]
-            return Windows(cell=larger // size, reach=REACH_IMAGE, size=larger)
-        larger = recording.codes[until].shape[0]
-        reach = REACH_NEXT_LEVEL if until == level + 1 else REACH_IMAGE
+        above = recording.logits if until is None else recording.codes[until]
+        larger = above.shape[0]
+        reach = self.generator.reach(level, until)
         return Windows(cell=larger // size, reach=reach, size=larger)
 
     def decode(

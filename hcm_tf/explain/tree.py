@@ -234,7 +234,7 @@ def grow(
                 basis=place[2],
                 value=float(attribution.units.value[unit]),
                 share=float(attribution.share[unit]),
-                choice=choose(recording, level, *place),
+                choice=choose(recording, level, decoder.levels[level], *place),
                 children=children[level][position],
                 children_flow=below[level][position],
                 parents=parents[level][0][position],

@@ -1,19 +1,14 @@
 """Units: single active entries of a sparse code, and what part of a picture they reach.
 
-A unit at one cell of a level reaches the five by five cells around it in the image,
-and the three by three around it in the next level: every block doubles the size and
-then convolves twice with 3x3 kernels, and the last convolution is 5x5. Units that far
-apart never meet, so one replay can decode many of them at once.
+A unit at one cell of a level reaches only the cells around it in the image and in the
+levels above (`Generator.reach`). Units that far apart never meet, so one replay can
+decode many of them at once.
 """
 
 import dataclasses
 from typing import NamedTuple
 
 import numpy as np
-
-# How many cells a unit reaches to every side.
-REACH_IMAGE = 2
-REACH_NEXT_LEVEL = 1
 
 
 class Units(NamedTuple):

@@ -92,6 +92,15 @@ class GeneratorBlock(keras.layers.Layer):
         batch, height, width, _ = input_shape
         return (batch, 2 * height, 2 * width, self.width)
 
+    @staticmethod
+    def widen(margin: int) -> int:
+        """Pixels that a unit reaches beyond its cell in the output, per side.
+
+        Args:
+            margin: pixels that it reaches beyond it in the input.
+        """
+        return 2 * margin + 2  # Twice the size, then two 3x3 convolutions.
+
     def call(self, x: Tensor, leak: Tensor | None = None) -> Tensor:
         """The block's output: `(batch, n, n, C)` -> `(batch, 2n, 2n, width)`.
 

@@ -1,5 +1,6 @@
 """The sparse generator: latent -> attributes -> parts -> image (Xing et al. 2020)."""
 
+import math
 from typing import Any, NamedTuple
 
 import keras
@@ -13,6 +14,7 @@ from hcm_tf.layers import (
     EqualizedDense,
 )
 from hcm_tf.networks.blocks import BlockGates, GeneratorBlock, track_by_name
+from hcm_tf.networks.levels import Level
 from hcm_tf.sparsity import Tensor, keep
 
 
@@ -110,10 +112,49 @@ class Generator(keras.Model):
         )
 
     @property
+    def levels(self) -> tuple[Level, ...]:
+        """The sparse levels, lowest first: attributes, 8x8, 16x16, 32x32."""
+        attributes = Level(
+            name="attributes",
+            shape=(GRID, GRID, self.attribute_conv.filters),
+            k=self.attribute_top_k.k,
+            placed=True,
+        )
+        maps = [
+            Level(
+                name=f"{side}x{side}",
+                shape=(side, side, block.width),
+                k=block.top_k.k,
+                placed=False,
+            )
+            for index, block in enumerate(self.blocks[:-1])
+            for side in [2 * GRID * 2**index]
+        ]
+        return (attributes, *maps)
+
+    @property
     def level_names(self) -> tuple[str, ...]:
-        """Names of the sparse levels, lowest first: attributes, 8x8, 16x16, 32x32."""
-        sizes = [GRID * 2**level for level in range(1, len(self.blocks))]
-        return ("attributes", *(f"{size}x{size}" for size in sizes))
+        """Names of the sparse levels, lowest first."""
+        return tuple(level.name for level in self.levels)
+
+    def reach(self, level: int, until: int | None = None) -> int:
+        """How far a unit of a level reaches, in cells of that level to every side.
+
+        Args:
+            level: level of the unit, 0 for the attributes.
+            until: level in which it is seen, above `level`; None: in the image.
+
+        Raises:
+            ValueError: `level` or `until` is out of range.
+        """
+        self._check_levels(level, until)
+        blocks = self.blocks[level:until]
+        margin = 0  # Pixels of the larger map, beyond the unit's own cell.
+        for block in blocks:
+            margin = block.widen(margin)
+        if until is None:
+            margin += self.to_image.kernel_size // 2
+        return math.ceil(margin / 2 ** len(blocks))
 
     def build(self, input_shape: tuple[int | None, int]) -> None:
         """Builds every layer for latents of shape `(batch, latent_size)`."""
@@ -184,13 +225,7 @@ class Generator(keras.Model):
         Raises:
             ValueError: `level` or `until` is out of range.
         """
-        self._check_level(level)
-        levels = len(self.blocks)
-        if until is not None and not level < until < levels:
-            raise ValueError(
-                f"`until` must be between {level + 1} and {levels - 1}. "
-                f"Received: {until}"
-            )
+        self._check_levels(level, until)
         for block, block_gates in zip(
             self.blocks[level:until], gates[level:until], strict=True
         ):
@@ -210,16 +245,21 @@ class Generator(keras.Model):
         Raises:
             ValueError: `level` is out of range.
         """
-        self._check_level(level)
+        self._check_levels(level)
         for block in self.blocks[level:]:
             code = block(code)
         return self._to_logits(code)
 
-    def _check_level(self, level: int) -> None:
+    def _check_levels(self, level: int, until: int | None = None) -> None:
         levels = len(self.blocks)
         if not 0 <= level < levels:
             raise ValueError(
                 f"`level` must be between 0 and {levels - 1}. Received: {level}"
+            )
+        if until is not None and not level < until < levels:
+            raise ValueError(
+                f"`until` must be between {level + 1} and {levels - 1}. "
+                f"Received: {until}"
             )
 
     def _respond(self, latent: Tensor) -> Tensor:

@@ -85,7 +85,7 @@ def test_choice_against_plain_loops(sparse):
         units = decoder.active(recording, level)
         for unit in range(0, units.count, max(1, units.count // 10)):
             row, column, basis = (int(field[unit]) for field in units[:3])
-            choice = choose(recording, level, row, column, basis)
+            choice = choose(recording, level, decoder.levels[level], row, column, basis)
             response = recording.responses[level]
             code = recording.codes[level]
             here = [
@@ -121,7 +121,7 @@ def test_dense_control_rejects_nothing(recorded):
     for level in range(len(recording.codes)):
         units = decoder.active(recording, level)
         place = [int(field[0]) for field in units[:3]]
-        assert choose(recording, level, *place).margin is None
+        assert choose(recording, level, decoder.levels[level], *place).margin is None
 
 
 def test_bad_arguments(sparse):

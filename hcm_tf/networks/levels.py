@@ -1,0 +1,56 @@
+"""The sparse levels of the generator: objects, parts, subparts (Xing et al. 2020)."""
+
+import dataclasses
+import math
+
+
+@dataclasses.dataclass(frozen=True)
+class Level:
+    """One sparse level: what its units are, and which of them compete.
+
+    A unit is one entry of the level's code; a basis function is what a unit draws. At
+    the lowest level every location has basis functions of its own, the attributes, and
+    those of a location compete. Above, a feature map has one basis function for all
+    positions, and its positions compete.
+
+    Attributes:
+        name: "attributes", or such as "8x8".
+        shape: of a code: (height, width, channels).
+        k: units kept among the competitors.
+        placed: every location has its own basis functions.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    k: int
+    placed: bool
+
+    @property
+    def positions(self) -> int:
+        """Height times width."""
+        return self.shape[0] * self.shape[1]
+
+    @property
+    def competing_axes(self) -> tuple[int, ...]:
+        """Axes of a code `(height, width, channels)` along which units compete."""
+        return (2,) if self.placed else (0, 1)
+
+    @property
+    def competitors(self) -> int:
+        """Units that compete for k places."""
+        return math.prod(self.shape[axis] for axis in self.competing_axes)
+
+    @property
+    def basis_axes(self) -> tuple[int, ...]:
+        """Axes of a code along which the basis functions differ."""
+        return (0, 1, 2) if self.placed else (2,)
+
+    @property
+    def bases(self) -> int:
+        """Basis functions: positions times attributes, or feature maps."""
+        return math.prod(self.shape[axis] for axis in self.basis_axes)
+
+    @property
+    def shared_axes(self) -> tuple[int, ...]:
+        """Axes of a code along which a basis function is used again."""
+        return tuple(axis for axis in range(3) if axis not in self.basis_axes)
