@@ -92,13 +92,22 @@ class GeneratorBlock(keras.layers.Layer):
         batch, height, width, _ = input_shape
         return (batch, 2 * height, 2 * width, self.width)
 
-    def call(self, x: Tensor) -> Tensor:
-        """The block's output: `(batch, n, n, C)` -> `(batch, 2n, 2n, width)`."""
-        return _run(self, lambda x: self.trace(x)[1], x)
+    def call(self, x: Tensor, *, selected: bool = False) -> Tensor:
+        """The block's output: `(batch, n, n, C)` -> `(batch, 2n, 2n, width)`.
 
-    def trace(self, x: Tensor) -> tuple[Tensor, Tensor, BlockGates]:
-        """`(response, code, gates)`: before and after selection, and the decisions."""
-        hidden = ops.relu(self.first(x))
+        `selected`: x is the network's own selection, see `trace`.
+        """
+        return _run(self, lambda x: self.trace(x, selected=selected)[1], x)
+
+    def trace(
+        self, x: Tensor, *, selected: bool = False
+    ) -> tuple[Tensor, Tensor, BlockGates]:
+        """`(response, code, gates)`: before and after selection, and the decisions.
+
+        `selected`: x is the network's own selection, no edited or foreign code, so
+        that of attributes no more than `attribute_k` of a location are active.
+        """
+        hidden = ops.relu(self._respond(x, selected))
         composed = ops.relu(self.second(hidden))
         response = self._add_shortcut(composed, x)
         if self.top_k is None:
@@ -115,6 +124,11 @@ class GeneratorBlock(keras.layers.Layer):
         hidden = keep(self.first(x), gates.first)
         composed = keep(self.second(hidden), gates.second)
         return keep(self._add_shortcut(composed, x), gates.kept)
+
+    def _respond(self, x: Tensor, selected: bool) -> Tensor:
+        if selected and isinstance(self.first, PlacedConv2D):
+            return self.first(x, selected=True)
+        return self.first(x)
 
     def _add_shortcut(self, composed: Tensor, x: Tensor) -> Tensor:
         if self.shortcut is None:

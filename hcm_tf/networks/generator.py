@@ -134,7 +134,7 @@ class Generator(keras.Model):
         code = self._respond(latent)
         code = keep(code, self.attribute_top_k.mask(code))
         for block in self.blocks:
-            code = block(code)
+            code = block(code, selected=True)
         return ops.tanh(self._to_logits(code))
 
     def trace(self, latent: Tensor) -> Trace:
@@ -143,7 +143,7 @@ class Generator(keras.Model):
         code = keep(response, self.attribute_top_k.mask(response))
         responses, codes, gates = [response], [code], []
         for block in self.blocks:
-            response, code, block_gates = block.trace(code)
+            response, code, block_gates = block.trace(code, selected=True)
             responses.append(response)
             codes.append(code)
             gates.append(block_gates)
