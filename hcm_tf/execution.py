@@ -42,7 +42,8 @@ class Execution:
     Attributes:
         place_convolve: `(attributes (batch, 4, 4, V), dictionary (16, V, 3, 3, F),
             most)` -> the 3x3 convolution of the upsampled placement, `(batch, 8, 8,
-            F)`, where up to `most` attributes of a location are active, ties aside.
+            F)`, where up to `most` attributes of a location are active, ties aside;
+            None: any number.
         upsample_convolve: `(x (batch, n, n, C), kernel (3, 3, C, F))` ->
             the 3x3 convolution of the upsampled `x`, `(batch, 2n, 2n, F)`.
         convolve: `(x (batch, n, n, C), kernel (size, size, C, F))` -> the convolution
@@ -51,7 +52,7 @@ class Execution:
         leaky_relu: `(x, negative_slope)` -> max(x, negative_slope * x).
     """
 
-    place_convolve: Callable[[Tensor, Tensor, int], Tensor]
+    place_convolve: Callable[[Tensor, Tensor, int | None], Tensor]
     upsample_convolve: Callable[[Tensor, Tensor], Tensor]
     convolve: Callable[[Tensor, Tensor], Tensor]
     select: Select
@@ -110,7 +111,7 @@ def placement_kernel(dictionary: Tensor) -> Tensor:
 
 
 def _place_convolve_plainly(
-    attributes: Tensor, dictionary: Tensor, most: int
+    attributes: Tensor, dictionary: Tensor, most: int | None
 ) -> Tensor:
     return convolve(upsample(place(attributes)), placement_kernel(dictionary))
 
@@ -120,7 +121,7 @@ def _upsample_convolve_plainly(x: Tensor, kernel: Tensor) -> Tensor:
 
 
 def _place_convolve_by_active_rows(
-    attributes: Tensor, dictionary: Tensor, most: int
+    attributes: Tensor, dictionary: Tensor, most: int | None
 ) -> Tensor:
     if not _ON_TENSORFLOW:
         return _place_convolve(attributes, dictionary, _multiply_all)
@@ -139,9 +140,9 @@ def _place_convolve_by_active_rows(
 
 
 def _place_convolve_on_device(
-    attributes: Tensor, dictionary: Tensor, most: int
+    attributes: Tensor, dictionary: Tensor, most: int | None
 ) -> Tensor:
-    slots = most + SPARE_ROWS
+    slots = attributes.shape[-1] if most is None else most + SPARE_ROWS
     if COST_OF_A_ROW * slots > attributes.shape[-1]:
         return _place_convolve(attributes, dictionary, _multiply_all)
     return _place_convolve(

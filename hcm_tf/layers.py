@@ -212,7 +212,7 @@ class PlacedConv2D(UpsampledConv2D):
 
     Args:
         filters: output feature maps.
-        most: attributes that a location keeps.
+        most: attributes that a location keeps where the generator selects them.
         execution: a name of `execution.EXECUTIONS`.
     """
 
@@ -227,9 +227,14 @@ class PlacedConv2D(UpsampledConv2D):
         self._add_kernel((height * width, attributes, 3, 3, self.filters))
         self.built = True
 
-    def call(self, x: Tensor) -> Tensor:
+    def call(self, x: Tensor, *, selected: bool = False) -> Tensor:
+        """Of any `x`; `selected`: of one that has `most` active at a location.
+
+        Only the generator's own selection is known to have. A union of two codes, or
+        an edited one, may have more, and what reads `most` rows would drop the rest.
+        """
         place_convolve = EXECUTIONS[self.execution].place_convolve
-        return place_convolve(*self._scaled(x), self.most)
+        return place_convolve(*self._scaled(x), self.most if selected else None)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "most": self.most}

@@ -2,12 +2,15 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 import reference
 import tensorflow as tf
 
+from hcm_tf import execution as executions
 from hcm_tf.config import ModelConfig
+from hcm_tf.execution import SPARE_ROWS
 from hcm_tf.networks import Generator, build_critic, build_encoder, build_generator
 
 TINY = ModelConfig(base_channels=2, attributes=12, latent_size=6, attribute_keep=0.25)
@@ -151,3 +154,44 @@ def test_networks_run_in_a_graph_with_unknown_batch():
 def test_lengths_of_the_levels_must_agree():
     with pytest.raises(ValueError, match="one longer"):
         Generator(spatial_k=(16, 64))
+
+
+def test_any_code_is_decoded_alike_on_the_device():
+    """Of the union of two codes a location has twice as many attributes as it keeps."""
+    keras.utils.set_random_seed(0)
+    config = dataclasses.replace(TINY, attributes=96, attribute_keep=0.1)
+    fast = build_generator(config)
+    device = build_generator(config, execution="device")
+    device.set_weights(fast.get_weights())
+    trace = fast.trace(latents(2))
+    union = tf.reduce_max(trace.codes[0], axis=0, keepdims=True)
+    # More than the rows that the device reads for the generator's own selection.
+    active = tf.math.count_nonzero(union, axis=-1, dtype=tf.int32)
+    assert tf.reduce_max(active) > config.attribute_k + SPARE_ROWS
+    gates = tf.nest.map_structure(lambda gate: gate[:1], trace.gates)
+    for expected, actual in (
+        (fast.replay(0, union, gates), device.replay(0, union, gates)),
+        (fast.redraw(0, union), device.redraw(0, union)),
+    ):
+        scale = np.abs(expected).max()
+        assert scale > 0
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5 * scale)
+
+
+def test_the_device_reads_few_rows_of_its_own_selection(monkeypatch):
+    config = dataclasses.replace(TINY, attributes=96, attribute_keep=0.1)
+    device = build_generator(config, execution="device")
+    gathered = []
+
+    def record(rows, dictionary, slots):
+        gathered.append(slots)
+        return multiply_gathered(rows, dictionary, slots)
+
+    multiply_gathered = executions._multiply_gathered
+    monkeypatch.setattr(executions, "_multiply_gathered", record)
+    trace = device.trace(latents(2))
+    device(latents(2))
+    assert gathered == [config.attribute_k + SPARE_ROWS] * 2
+    device.replay(0, trace.codes[0], trace.gates)
+    device.redraw(0, trace.codes[0])
+    assert len(gathered) == 2

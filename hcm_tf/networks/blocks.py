@@ -101,18 +101,27 @@ class GeneratorBlock(keras.layers.Layer):
         """
         return 2 * margin + 2  # Twice the size, then two 3x3 convolutions.
 
-    def call(self, x: Tensor, leak: Tensor | None = None) -> Tensor:
+    def call(
+        self, x: Tensor, *, selected: bool = False, leak: Tensor | None = None
+    ) -> Tensor:
         """The block's output: `(batch, n, n, C)` -> `(batch, 2n, 2n, width)`.
 
-        `leak` is the share that unselected outputs keep, see `sparsity.leaky`.
+        Arguments as of `trace`.
         """
-        return _run(self, lambda x: self.trace(x, leak)[1], x)
+        return _run(self, lambda x: self.trace(x, selected=selected, leak=leak)[1], x)
 
     def trace(
-        self, x: Tensor, leak: Tensor | None = None
+        self, x: Tensor, *, selected: bool = False, leak: Tensor | None = None
     ) -> tuple[Tensor, Tensor, BlockGates]:
-        """`(response, code, gates)`: before and after selection, and the decisions."""
-        hidden = ops.relu(self.first(x))
+        """`(response, code, gates)`: before and after selection, and the decisions.
+
+        Args:
+            x: `(batch, n, n, C)`.
+            selected: x is the network's own selection, no edited or foreign code, so
+                that of attributes no more than `attribute_k` of a location are active.
+            leak: share that unselected outputs keep, see `sparsity.leaky`.
+        """
+        hidden = ops.relu(self._respond(x, selected))
         composed = ops.relu(self.second(hidden))
         response = self._add_shortcut(composed, x)
         if self.top_k is None:
@@ -129,6 +138,11 @@ class GeneratorBlock(keras.layers.Layer):
         hidden = keep(self.first(x), gates.first)
         composed = keep(self.second(hidden), gates.second)
         return keep(self._add_shortcut(composed, x), gates.kept)
+
+    def _respond(self, x: Tensor, selected: bool) -> Tensor:
+        if selected and isinstance(self.first, PlacedConv2D):
+            return self.first(x, selected=True)
+        return self.first(x)
 
     def _add_shortcut(self, composed: Tensor, x: Tensor) -> Tensor:
         if self.shortcut is None:

@@ -179,7 +179,7 @@ class Generator(keras.Model):
         """
         code = self.attribute_top_k(self._respond(latent), leak=leak)
         for block in self.blocks:
-            code = block(code, leak=leak)
+            code = block(code, selected=leak is None, leak=leak)
         return ops.tanh(self._to_logits(code))
 
     def trace(self, latent: Tensor) -> Trace:
@@ -188,7 +188,7 @@ class Generator(keras.Model):
         code = keep(response, self.attribute_top_k.gate(response))
         responses, codes, gates = [response], [code], []
         for block in self.blocks:
-            response, code, block_gates = block.trace(code)
+            response, code, block_gates = block.trace(code, selected=True)
             responses.append(response)
             codes.append(code)
             gates.append(block_gates)
