@@ -20,7 +20,7 @@ from ai_edge_litert.interpreter import Interpreter
 from benchmarks import measure, plain
 from export import quality, tflite
 from export.signatures import Signature
-from hcm_tf import checkpoint
+from hcm_tf import checkpoint, operations
 from hcm_tf.checkpoint import Run
 from hcm_tf.config import ExperimentConfig
 from hcm_tf.networks import (
@@ -29,6 +29,7 @@ from hcm_tf.networks import (
     build_encoder,
     build_generator,
 )
+from hcm_tf.prior import Uniform
 
 # Threads that have slept wake up slowly: a device draws several images in a row.
 WARM_UP, IN_A_ROW = 2, 5
@@ -65,8 +66,10 @@ def _runs(options: argparse.Namespace) -> Iterator[tuple[str, Run]]:
     for name in options.models.split(","):
         config = ExperimentConfig(model=measure.MODELS[name])
         builders = (build_generator, build_encoder, build_critic)
-        networks = [build(config.model, execution="device") for build in builders]
-        yield name, Run(config, 0, *networks)
+        networks = [
+            operations.apply(build(config.model), "device") for build in builders
+        ]
+        yield name, Run(config, 0, *networks, Uniform(config.model.latent_size))
 
 
 def compare(name: str, run: Run, options: argparse.Namespace) -> list[tuple[Any, ...]]:

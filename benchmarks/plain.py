@@ -3,11 +3,11 @@
 from typing import Any
 from unittest import mock
 
-from hcm_tf import execution, networks
+from hcm_tf import networks, operations
 from hcm_tf.config import ModelConfig
-from hcm_tf.execution import placement_kernel
 from hcm_tf.layers import UpsampledConv2D
 from hcm_tf.networks import Generator, blocks
+from hcm_tf.operations.placement import place, placement_kernel
 from hcm_tf.sparsity import Tensor
 
 
@@ -26,13 +26,13 @@ class PublishedConv2D(UpsampledConv2D):
         super().build((batch, height, width, height * width * attributes))
 
     def call(self, x: Tensor) -> Tensor:
-        return super().call(execution.place(x))
+        return super().call(place(x))
 
 
 def build_generator(config: ModelConfig) -> Generator:
     """The generator of the reference execution, in the published layout."""
     with mock.patch.object(blocks, "PlacedConv2D", PublishedConv2D):
-        return networks.build_generator(config, execution="reference")
+        return operations.apply(networks.build_generator(config), "reference")
 
 
 def copy_weights(source: Generator, target: Generator) -> None:

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from benchmarks.plain import build_generator
-from hcm_tf import losses, networks
+from hcm_tf import losses, networks, operations
 from hcm_tf.config import ExperimentConfig, TrainConfig
 from hcm_tf.prior import Uniform
 from hcm_tf.training.noise import Noise
@@ -76,8 +76,8 @@ def build_trainer(config: ExperimentConfig) -> PlainTrainer:
     train = config.train
     trainer = PlainTrainer(
         build_generator(config.model),
-        networks.build_encoder(config.model, execution="reference"),
-        networks.build_critic(config.model, execution="reference"),
+        operations.apply(networks.build_encoder(config.model), "reference"),
+        operations.apply(networks.build_critic(config.model), "reference"),
         config=train,
     )
     generator_optimizer, critic_optimizer = (

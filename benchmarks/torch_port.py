@@ -1,6 +1,6 @@
 """The same model in eager PyTorch, channels_last, as a user would write it.
 
-The published formulas without the rewrites of `hcm_tf.execution`; the tests compare it
+The published formulas without the rewrites of `hcm_tf.operations`; the tests compare it
 with the same golden vectors. Optional: requirements-torch.txt.
 """
 
@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 
 from hcm_tf.config import GRID, ModelConfig
-from hcm_tf.execution import placement_kernel
 from hcm_tf.networks import Generator
+from hcm_tf.operations.placement import placement_kernel
 
 Weights = dict[str, torch.Tensor]
 

@@ -6,6 +6,7 @@ import pathlib
 import tensorflow as tf
 
 from hcm_tf import config as configuration
+from hcm_tf import operations
 from hcm_tf.config import ExperimentConfig
 from hcm_tf.errors import UserError
 from hcm_tf.networks import (
@@ -66,7 +67,7 @@ def load(
 
     Args:
         run_dir: what `train_main.py --workdir` wrote.
-        execution: how the networks compute, a name of `execution.EXECUTIONS`.
+        execution: how the networks compute, a name of `operations.EXECUTIONS`.
         dtype: of computation; variables are stored in float32.
 
     Raises:
@@ -81,13 +82,14 @@ def load(
             "first checkpoint is saved."
         )
     path, step = found
-    how = {"execution": execution, "dtype": dtype}
-    generator = build_generator(config.model, **how)
+    generator = build_generator(config.model, dtype=dtype)
     networks = {
         "average_generator" if config.train.ema_decay else "generator": generator,
-        "encoder": build_encoder(config.model, **how),
-        "critic": build_critic(config.model, **how),
+        "encoder": build_encoder(config.model, dtype=dtype),
+        "critic": build_critic(config.model, dtype=dtype),
     }
+    for network in networks.values():
+        operations.apply(network, execution)
     prior = Uniform(config.model.latent_size)
     if config.train.latents == "posterior":
         networks["posterior"] = Posterior(config.model.latent_size)

@@ -6,7 +6,7 @@ import time
 import keras
 import tensorflow as tf
 
-from hcm_tf import callbacks, checkpoint, data, devices, run_directory
+from hcm_tf import callbacks, checkpoint, data, devices, operations, run_directory
 from hcm_tf.config import ExperimentConfig
 from hcm_tf.errors import UserError
 from hcm_tf.evaluation import Preview
@@ -123,16 +123,16 @@ def build_trainer(config: ExperimentConfig, replicas: int) -> Trainer:
     """The compiled trainer of a configuration; call it in the strategy's scope."""
     train = config.train
     keras.utils.set_random_seed(train.seed)
-    how = {"execution": train.execution, "dtype": DTYPES[train.precision]}
-    generator = build_generator(config.model, recompute=train.recompute, **how)
+    dtype = DTYPES[train.precision]
+    generator = build_generator(config.model, dtype=dtype)
     average_generator = None
     if train.ema_decay:
-        average_generator = build_generator(config.model, **how)
+        average_generator = build_generator(config.model, dtype=dtype)
         average_generator.set_weights(generator.get_weights())
     trainer = Trainer(
         generator,
-        build_encoder(config.model, recompute=train.recompute, **how),
-        build_critic(config.model, recompute=train.recompute, **how),
+        build_encoder(config.model, dtype=dtype),
+        build_critic(config.model, dtype=dtype),
         average_generator=average_generator,
         ema_decay=train.ema_decay,
         critic_steps=train.critic_steps,
@@ -152,6 +152,7 @@ def build_trainer(config: ExperimentConfig, replicas: int) -> Trainer:
         reconstruction_weight=train.reconstruction_weight,
         leak_steps=train.leak_steps,
     )
+    operations.apply(trainer, train.execution, recompute=train.recompute)
     trainer.compile(_adam(config), _adam(config))
     return trainer
 

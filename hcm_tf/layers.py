@@ -7,8 +7,8 @@ import keras
 from keras import ops
 
 from hcm_tf import sparsity
-from hcm_tf.execution import EXECUTIONS
-from hcm_tf.kernels import scale_smaller
+from hcm_tf.operations import FAST
+from hcm_tf.operations.kernels import scale_smaller
 from hcm_tf.sparsity import Tensor
 
 # He et al. 2015: keeps the variance of a layer that a ReLU follows.
@@ -20,18 +20,18 @@ class _TopK(keras.layers.Layer):
 
     Args:
         k: activations to keep among the competitors, at least 1.
-        execution: a name of `execution.EXECUTIONS`: how the k-th largest is found.
 
     Raises:
         ValueError: `k` is below 1, or above the number of competitors.
     """
 
-    def __init__(self, k: int, execution: str = "fast", **kwargs: Any) -> None:
+    execution = FAST
+
+    def __init__(self, k: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if k < 1:
             raise ValueError(f"`k` must be at least 1. Received: k={k}")
         self.k = k
-        self.execution = execution
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         competitors = self._competitors(input_shape)
@@ -59,7 +59,7 @@ class _TopK(keras.layers.Layer):
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "k": self.k, "execution": self.execution}
+        return {**super().get_config(), "k": self.k}
 
 
 class ChannelTopK(_TopK):
@@ -73,8 +73,7 @@ class ChannelTopK(_TopK):
         return input_shape[-1]
 
     def _mask(self, x: Tensor) -> Tensor:
-        select = EXECUTIONS[self.execution].select
-        return sparsity.channel_top_k_mask(x, self.k, select)
+        return sparsity.channel_top_k_mask(x, self.k, self.execution.select)
 
 
 class SpatialTopK(_TopK):
@@ -88,8 +87,7 @@ class SpatialTopK(_TopK):
         return input_shape[1] * input_shape[2]
 
     def _mask(self, x: Tensor) -> Tensor:
-        select = EXECUTIONS[self.execution].select
-        return sparsity.spatial_top_k_mask(x, self.k, select)
+        return sparsity.spatial_top_k_mask(x, self.k, self.execution.select)
 
 
 class _Equalized(keras.layers.Layer):
@@ -99,6 +97,8 @@ class _Equalized(keras.layers.Layer):
     same relative speed under Adam. fan_in is the product of all kernel dimensions but
     the last.
     """
+
+    execution = FAST
 
     def __init__(self, gain: float = RELU_GAIN, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -153,7 +153,6 @@ class EqualizedConv2D(_Equalized):
     Args:
         filters: output feature maps.
         kernel_size: height and width of the kernel.
-        execution: a name of `execution.EXECUTIONS`.
         gain: factor of the scale gain / sqrt(fan_in).
     """
 
@@ -161,7 +160,6 @@ class EqualizedConv2D(_Equalized):
         self,
         filters: int,
         kernel_size: int,
-        execution: str = "fast",
         *,
         gain: float = RELU_GAIN,
         **kwargs: Any,
@@ -169,7 +167,6 @@ class EqualizedConv2D(_Equalized):
         super().__init__(gain=gain, **kwargs)
         self.filters = filters
         self.kernel_size = kernel_size
-        self.execution = execution
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         size = self.kernel_size
@@ -177,25 +174,24 @@ class EqualizedConv2D(_Equalized):
         self.built = True
 
     def call(self, x: Tensor) -> Tensor:
-        return EXECUTIONS[self.execution].convolve(*self._scaled(x))
+        return self.execution.convolve(*self._scaled(x))
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,
             "kernel_size": self.kernel_size,
-            "execution": self.execution,
         }
 
 
 class UpsampledConv2D(EqualizedConv2D):
     """The 3x3 `EqualizedConv2D` of its input at twice the size (nearest neighbour)."""
 
-    def __init__(self, filters: int, execution: str = "fast", **kwargs: Any) -> None:
-        super().__init__(filters, 3, execution, **kwargs)
+    def __init__(self, filters: int, **kwargs: Any) -> None:
+        super().__init__(filters, 3, **kwargs)
 
     def call(self, x: Tensor) -> Tensor:
-        return EXECUTIONS[self.execution].upsample_convolve(*self._scaled(x))
+        return self.execution.upsample_convolve(*self._scaled(x))
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -207,19 +203,16 @@ class PlacedConv2D(UpsampledConv2D):
     """The `UpsampledConv2D` of attributes placed into their own location's channels.
 
     Input `(batch, 4, 4, V)`. The kernel is kept as a dictionary `(16, V, 3, 3,
-    filters)`, every location's rows together; `execution.placement_kernel` gives the
+    filters)`, every location's rows together; `placement.placement_kernel` gives the
     published layout.
 
     Args:
         filters: output feature maps.
         most: attributes that a location keeps where the generator selects them.
-        execution: a name of `execution.EXECUTIONS`.
     """
 
-    def __init__(
-        self, filters: int, most: int, execution: str = "fast", **kwargs: Any
-    ) -> None:
-        super().__init__(filters, execution, **kwargs)
+    def __init__(self, filters: int, most: int, **kwargs: Any) -> None:
+        super().__init__(filters, **kwargs)
         self.most = most
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -233,7 +226,7 @@ class PlacedConv2D(UpsampledConv2D):
         Only the generator's own selection is known to have. A union of two codes, or
         an edited one, may have more, and what reads `most` rows would drop the rest.
         """
-        place_convolve = EXECUTIONS[self.execution].place_convolve
+        place_convolve = self.execution.place_convolve
         return place_convolve(*self._scaled(x), self.most if selected else None)
 
     def get_config(self) -> dict[str, Any]:

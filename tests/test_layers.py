@@ -7,7 +7,8 @@ import reference
 import tensorflow as tf
 
 from hcm_tf import layers
-from hcm_tf.execution import placement_kernel
+from hcm_tf.operations import apply
+from hcm_tf.operations.placement import placement_kernel
 
 RANDOM = np.random.default_rng(0)
 
@@ -20,10 +21,10 @@ def images(*shape):
 def test_top_k_layers(execution):
     x = images(3, 4, 4, 6)
     np.testing.assert_array_equal(
-        layers.ChannelTopK(2, execution)(x), reference.channel_top_k(x, 2)
+        apply(layers.ChannelTopK(2), execution)(x), reference.channel_top_k(x, 2)
     )
     np.testing.assert_array_equal(
-        layers.SpatialTopK(5, execution)(x), reference.spatial_top_k(x, 5)
+        apply(layers.SpatialTopK(5), execution)(x), reference.spatial_top_k(x, 5)
     )
 
 
@@ -80,7 +81,7 @@ def test_equalised_dense():
 @pytest.mark.parametrize("execution", ["fast", "reference"])
 def test_upsampled_convolution(execution):
     x = images(2, 4, 4, 3)
-    layer = layers.UpsampledConv2D(5, execution)
+    layer = apply(layers.UpsampledConv2D(5), execution)
     y = layer(x)
     kernel = layer.kernel.numpy() * np.sqrt(2 / 27)
     expected = reference.convolve(reference.upsample(x), kernel)
@@ -90,7 +91,7 @@ def test_upsampled_convolution(execution):
 @pytest.mark.parametrize("execution", ["fast", "reference"])
 def test_placed_convolution(execution):
     x = images(2, 4, 4, 3)
-    layer = layers.PlacedConv2D(5, 3, execution)
+    layer = apply(layers.PlacedConv2D(5, 3), execution)
     y = layer(x)
     # fan_in counts all 16 * 3 placed channels, as in the published network.
     kernel = np.asarray(placement_kernel(layer.kernel)) * np.sqrt(2 / (9 * 48))
@@ -113,11 +114,11 @@ def test_minibatch_stddev_refuses_what_it_cannot_group():
 @pytest.mark.parametrize(
     "layer",
     [
-        layers.ChannelTopK(3, "reference", name="a"),
+        layers.ChannelTopK(3, name="a"),
         layers.SpatialTopK(3, name="b"),
         layers.EqualizedDense(3, gain=0.5),
         layers.EqualizedConv2D(3, 5, gain=0.5),
-        layers.UpsampledConv2D(3, "reference"),
+        layers.UpsampledConv2D(3),
         layers.PlacedConv2D(3, 2),
         layers.MinibatchStddev(4),
     ],

@@ -8,10 +8,10 @@ import pytest
 import reference
 import tensorflow as tf
 
-from hcm_tf import execution as executions
 from hcm_tf.config import ModelConfig
-from hcm_tf.execution import SPARE_ROWS
 from hcm_tf.networks import Generator, build_critic, build_encoder, build_generator
+from hcm_tf.operations import apply, placement
+from hcm_tf.operations.placement import SPARE_ROWS
 
 TINY = ModelConfig(base_channels=2, attributes=12, latent_size=6, attribute_keep=0.25)
 
@@ -74,7 +74,7 @@ def test_each_level_keeps_its_k():
 @pytest.mark.parametrize("execution", ["fast", "reference"])
 def test_replay_reproduces_the_image_and_is_linear(keep, execution):
     config = dataclasses.replace(TINY, attribute_keep=keep, spatial_keep=(keep,))
-    generator = build_generator(config, execution=execution)
+    generator = apply(build_generator(config), execution)
     trace = generator.trace(latents(3))
     scale = np.abs(trace.logits).max()
     random = np.random.default_rng(1)
@@ -121,7 +121,7 @@ def test_replay_refuses_levels_that_do_not_exist(level, until):
 
 
 def test_executions_share_variables_and_values():
-    fast, plain = (build_generator(TINY, execution=e) for e in ("fast", "reference"))
+    fast, plain = (apply(build_generator(TINY), e) for e in ("fast", "reference"))
     plain.set_weights(fast.get_weights())
     expected = np.asarray(plain(latents(4)))
     np.testing.assert_allclose(fast(latents(4)), expected, atol=1e-5)
@@ -161,7 +161,7 @@ def test_any_code_is_decoded_alike_on_the_device():
     keras.utils.set_random_seed(0)
     config = dataclasses.replace(TINY, attributes=96, attribute_keep=0.1)
     fast = build_generator(config)
-    device = build_generator(config, execution="device")
+    device = apply(build_generator(config), "device")
     device.set_weights(fast.get_weights())
     trace = fast.trace(latents(2))
     union = tf.reduce_max(trace.codes[0], axis=0, keepdims=True)
@@ -180,15 +180,15 @@ def test_any_code_is_decoded_alike_on_the_device():
 
 def test_the_device_reads_few_rows_of_its_own_selection(monkeypatch):
     config = dataclasses.replace(TINY, attributes=96, attribute_keep=0.1)
-    device = build_generator(config, execution="device")
+    device = apply(build_generator(config), "device")
     gathered = []
 
     def record(rows, dictionary, slots):
         gathered.append(slots)
         return multiply_gathered(rows, dictionary, slots)
 
-    multiply_gathered = executions._multiply_gathered
-    monkeypatch.setattr(executions, "_multiply_gathered", record)
+    multiply_gathered = placement._multiply_gathered
+    monkeypatch.setattr(placement, "_multiply_gathered", record)
     trace = device.trace(latents(2))
     device(latents(2))
     assert gathered == [config.attribute_k + SPARE_ROWS] * 2

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from hcm_tf import sparsity
-from hcm_tf.execution import EXECUTIONS
+from hcm_tf.operations import EXECUTIONS
 
 # Few different values make ties likely; negatives and zeros occur.
 VALUES = st.sampled_from([-2.0, -1.0, -0.5, 0.0, 0.0, 0.25, 1.0, 1.0, 3.0])

@@ -16,13 +16,7 @@ __all__ = [
 ]
 
 
-def build_generator(
-    config: ModelConfig,
-    *,
-    execution: str = "fast",
-    recompute: bool = False,
-    dtype: str = "float32",
-) -> Generator:
+def build_generator(config: ModelConfig, *, dtype: str = "float32") -> Generator:
     """The generator of a configuration, with its variables made."""
     generator = Generator(
         resolutions=config.resolutions,
@@ -31,8 +25,6 @@ def build_generator(
         attribute_k=config.attribute_k,
         spatial_k=config.spatial_k,
         image_channels=config.image_channels,
-        execution=execution,
-        recompute=recompute,
         dtype=dtype,
         name="generator",
     )
@@ -40,20 +32,12 @@ def build_generator(
     return generator
 
 
-def build_encoder(
-    config: ModelConfig,
-    *,
-    execution: str = "fast",
-    recompute: bool = False,
-    dtype: str = "float32",
-) -> Encoder:
+def build_encoder(config: ModelConfig, *, dtype: str = "float32") -> Encoder:
     """The encoder of a configuration, with its variables made."""
     encoder = Encoder(
         latent_size=config.latent_size,
         widths=config.trunk_widths,
         residual_block=config.trunk_residual_block,
-        execution=execution,
-        recompute=recompute,
         dtype=dtype,
         name="encoder",
     )
@@ -61,20 +45,12 @@ def build_encoder(
     return encoder
 
 
-def build_critic(
-    config: ModelConfig,
-    *,
-    execution: str = "fast",
-    recompute: bool = False,
-    dtype: str = "float32",
-) -> Critic:
+def build_critic(config: ModelConfig, *, dtype: str = "float32") -> Critic:
     """The critic of a configuration, with its variables made."""
     critic = Critic(
         widths=config.trunk_widths,
         residual_block=config.trunk_residual_block,
         stddev_group_size=config.stddev_group_size,
-        execution=execution,
-        recompute=recompute,
         dtype=dtype,
         name="critic",
     )

@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from hcm_tf.execution import EXECUTIONS, upsample
 from hcm_tf.layers import (
     EqualizedConv2D,
     PlacedConv2D,
     SpatialTopK,
     UpsampledConv2D,
 )
+from hcm_tf.operations import FAST
+from hcm_tf.operations.upsampling import upsample
 from hcm_tf.sparsity import Tensor, keep
 
 # Slope of the leaky ReLU for negative values, in encoder and critic.
@@ -43,9 +44,13 @@ class GeneratorBlock(keras.layers.Layer):
             channel, where the input holds attributes; None: it does not.
         residual: adds the upsampled 1x1 convolution of the input after the second
             ReLU; the selection then works on the signed sum.
-        execution: a name of `execution.EXECUTIONS`.
-        recompute: `call` computes again what its gradient needs, to save memory.
+
+    Attributes:
+        recompute: `call` computes again what its gradient needs, to save memory; see
+            `operations.apply`.
     """
+
+    recompute = False
 
     def __init__(
         self,
@@ -54,29 +59,23 @@ class GeneratorBlock(keras.layers.Layer):
         k: int | None,
         attribute_k: int | None = None,
         residual: bool = False,
-        execution: str = "fast",
-        recompute: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         dtype = self.dtype_policy
         self.width = width
-        self.recompute = recompute
-        how = {"execution": execution, "dtype": dtype}
         self.first = (
-            UpsampledConv2D(width, **how, name="first")
+            UpsampledConv2D(width, dtype=dtype, name="first")
             if attribute_k is None
-            else PlacedConv2D(width, attribute_k, **how, name="first")
+            else PlacedConv2D(width, attribute_k, dtype=dtype, name="first")
         )
-        self.second = EqualizedConv2D(width, 3, execution, dtype=dtype, name="second")
+        self.second = EqualizedConv2D(width, 3, dtype=dtype, name="second")
         self.shortcut = (
-            EqualizedConv2D(width, 1, execution, dtype=dtype, name="shortcut")
+            EqualizedConv2D(width, 1, dtype=dtype, name="shortcut")
             if residual
             else None
         )
-        self.top_k = (
-            None if k is None else SpatialTopK(k, execution, dtype=dtype, name="top_k")
-        )
+        self.top_k = None if k is None else SpatialTopK(k, dtype=dtype, name="top_k")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         output_shape = self.compute_output_shape(input_shape)
@@ -156,28 +155,28 @@ class DownBlock(keras.layers.Layer):
     Args:
         width: feature maps.
         residual: adds the 1x1 convolution of the average-pooled input.
-        execution: a name of `execution.EXECUTIONS`.
-        recompute: computes again what its gradient needs, to save memory.
+
+    Attributes:
+        recompute: as of `GeneratorBlock`.
     """
+
+    execution = FAST
+    recompute = False
 
     def __init__(
         self,
         width: int,
         *,
         residual: bool = False,
-        execution: str = "fast",
-        recompute: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         dtype = self.dtype_policy
         self.width = width
-        self.execution = execution
-        self.recompute = recompute
-        self.first = EqualizedConv2D(width, 3, execution, dtype=dtype, name="first")
-        self.second = EqualizedConv2D(width, 3, execution, dtype=dtype, name="second")
+        self.first = EqualizedConv2D(width, 3, dtype=dtype, name="first")
+        self.second = EqualizedConv2D(width, 3, dtype=dtype, name="second")
         self.shortcut = (
-            EqualizedConv2D(width, 1, execution, dtype=dtype, name="shortcut")
+            EqualizedConv2D(width, 1, dtype=dtype, name="shortcut")
             if residual
             else None
         )
@@ -199,8 +198,8 @@ class DownBlock(keras.layers.Layer):
         return _run(self, self._go_down, x)
 
     def _go_down(self, x: Tensor) -> Tensor:
-        y = leaky_relu(self.first(x), self.execution)
-        y = halve(leaky_relu(self.second(y), self.execution))
+        y = self.execution.leaky_relu(self.first(x), NEGATIVE_SLOPE)
+        y = halve(self.execution.leaky_relu(self.second(y), NEGATIVE_SLOPE))
         return y if self.shortcut is None else y + self.shortcut(halve(x))
 
 
@@ -210,31 +209,24 @@ class Trunk(keras.layers.Layer):
     Args:
         widths: feature maps of each block, from the image down.
         residual_block: index of the block with a shortcut.
-        execution: a name of `execution.EXECUTIONS`.
-        recompute: the blocks compute again what their gradients need.
     """
+
+    execution = FAST
 
     def __init__(
         self,
         widths: tuple[int, ...],
         *,
         residual_block: int,
-        execution: str = "fast",
-        recompute: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         dtype = self.dtype_policy
-        self.execution = execution
-        self.from_image = EqualizedConv2D(
-            widths[0], 5, execution, dtype=dtype, name="image"
-        )
+        self.from_image = EqualizedConv2D(widths[0], 5, dtype=dtype, name="image")
         self.blocks = [
             DownBlock(
                 width,
                 residual=index == residual_block,
-                execution=execution,
-                recompute=recompute,
                 dtype=dtype,
                 name=f"down{index + 1}",
             )
@@ -258,7 +250,7 @@ class Trunk(keras.layers.Layer):
 
     def call(self, images: Tensor) -> Tensor:
         """`(batch, size, size, channels)` -> `(batch, 4, 4, widths[-1])`."""
-        x = leaky_relu(self.from_image(images), self.execution)
+        x = self.execution.leaky_relu(self.from_image(images), NEGATIVE_SLOPE)
         for block in self.blocks:
             x = block(x)
         return x
@@ -281,14 +273,10 @@ def _run(
 ) -> Tensor:
     if not block.recompute:
         return run(x)
-    from hcm_tf.recomputation import recomputed  # Needs TensorFlow.
+    # Needs TensorFlow, as training does; sampling runs on every backend.
+    from hcm_tf.operations.recomputation import recomputed
 
     return recomputed(block, run, x)
-
-
-def leaky_relu(x: Tensor, execution: str) -> Tensor:
-    """max(x, 0.2 x)."""
-    return EXECUTIONS[execution].leaky_relu(x, NEGATIVE_SLOPE)
 
 
 def halve(x: Tensor) -> Tensor:

@@ -6,7 +6,8 @@ import keras
 from keras import ops
 
 from hcm_tf.layers import EqualizedConv2D, EqualizedDense, MinibatchStddev
-from hcm_tf.networks.blocks import Trunk, leaky_relu
+from hcm_tf.networks.blocks import NEGATIVE_SLOPE, Trunk
+from hcm_tf.operations import FAST
 from hcm_tf.sparsity import Tensor
 
 
@@ -19,9 +20,9 @@ class Critic(keras.Model):
         widths: feature maps of each block, from the image down.
         residual_block: index of the block with a shortcut.
         stddev_group_size: images compared with each other, see `MinibatchStddev`.
-        execution: a name of `execution.EXECUTIONS`.
-        recompute: the blocks compute again what their gradients need.
     """
+
+    execution = FAST
 
     def __init__(
         self,
@@ -29,8 +30,6 @@ class Critic(keras.Model):
         widths: tuple[int, ...] = (64, 128, 256, 512),
         residual_block: int = 1,
         stddev_group_size: int = 10,
-        execution: str = "fast",
-        recompute: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -38,13 +37,11 @@ class Critic(keras.Model):
         self.trunk = Trunk(
             widths,
             residual_block=residual_block,
-            execution=execution,
-            recompute=recompute,
             dtype=dtype,
             name="trunk",
         )
         self.stddev = MinibatchStddev(stddev_group_size, dtype=dtype, name="stddev")
-        self.last = EqualizedConv2D(widths[-1], 3, execution, dtype=dtype, name="last")
+        self.last = EqualizedConv2D(widths[-1], 3, dtype=dtype, name="last")
         self.fc = EqualizedDense(1, gain=1.0, dtype=dtype, name="fc")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -62,6 +59,6 @@ class Critic(keras.Model):
     def call(self, images: Tensor) -> Tensor:
         """Images in [-1, 1] -> scores `(batch,)`; the batch size must be known."""
         x = self.trunk(ops.cast(images, self.compute_dtype))
-        x = leaky_relu(self.last(self.stddev(x)), self.trunk.execution)
+        x = self.execution.leaky_relu(self.last(self.stddev(x)), NEGATIVE_SLOPE)
         scores = self.fc(ops.reshape(x, (-1, self.features)))
         return ops.cast(scores[:, 0], self.variable_dtype)

@@ -17,8 +17,6 @@ class Encoder(keras.Model):
         latent_size: length of the latent.
         widths: feature maps of each block, from the image down.
         residual_block: index of the block with a shortcut.
-        execution: a name of `execution.EXECUTIONS`.
-        recompute: the blocks compute again what their gradients need.
     """
 
     def __init__(
@@ -27,8 +25,6 @@ class Encoder(keras.Model):
         latent_size: int = 200,
         widths: tuple[int, ...] = (64, 128, 256, 512),
         residual_block: int = 1,
-        execution: str = "fast",
-        recompute: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -36,8 +32,6 @@ class Encoder(keras.Model):
         self.trunk = Trunk(
             widths,
             residual_block=residual_block,
-            execution=execution,
-            recompute=recompute,
             dtype=dtype,
             name="trunk",
         )

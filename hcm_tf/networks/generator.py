@@ -53,8 +53,6 @@ class Generator(keras.Model):
         attribute_k: attributes kept at each location.
         spatial_k: positions kept in each feature map, for every block but the last.
         image_channels: channels of the image.
-        execution: a name of `execution.EXECUTIONS`; all give the same values.
-        recompute: blocks compute again what their gradients need, to save memory.
 
     Raises:
         ValueError: the lengths do not agree, or a k is out of range.
@@ -69,8 +67,6 @@ class Generator(keras.Model):
         attribute_k: int = 20,
         spatial_k: tuple[int, ...] = (16, 64, 341),
         image_channels: int = 3,
-        execution: str = "fast",
-        recompute: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -86,10 +82,10 @@ class Generator(keras.Model):
             GRID * GRID * widths[0], gain=RELU_GAIN / 4, dtype=dtype, name="fc"
         )
         self.attribute_conv = EqualizedConv2D(
-            attributes, 3, execution, dtype=dtype, name="attributes"
+            attributes, 3, dtype=dtype, name="attributes"
         )
         self.attribute_top_k = ChannelTopK(
-            attribute_k, execution, dtype=dtype, name="attribute_top_k"
+            attribute_k, dtype=dtype, name="attribute_top_k"
         )
         self.blocks = [
             GeneratorBlock(
@@ -97,8 +93,6 @@ class Generator(keras.Model):
                 k=k,
                 attribute_k=attribute_k if level == 0 else None,
                 residual=resolution == RESIDUAL_RESOLUTION,
-                execution=execution,
-                recompute=recompute,
                 dtype=dtype,
                 name=f"block{level + 1}",
             )
@@ -107,9 +101,7 @@ class Generator(keras.Model):
             )
         ]
         track_by_name(self, self.blocks)
-        self.to_image = EqualizedConv2D(
-            image_channels, 5, execution, dtype=dtype, name="image"
-        )
+        self.to_image = EqualizedConv2D(image_channels, 5, dtype=dtype, name="image")
 
     @property
     def levels(self) -> tuple[Level, ...]:

@@ -6,7 +6,7 @@ from test_golden import RecordingOptimizer
 
 from benchmarks import plain, plain_trainer
 from hcm_tf import experiment
-from hcm_tf.execution import placement_kernel
+from hcm_tf.operations.placement import placement_kernel
 
 
 def gradients(trainer, images):

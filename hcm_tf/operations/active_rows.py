@@ -5,23 +5,30 @@ dictionary (59 MB at full size) costs more than every product. With more images 
 matrix product, which reads a row once for all of them, is faster again.
 """
 
+import math
 from collections.abc import Callable
 
 import tensorflow as tf
 
+from hcm_tf.operations.placement import COST_OF_A_ROW, add_patches, multiply_all
 
-def multiply(
-    rows: tf.Tensor,
-    dictionary: tf.Tensor,
-    multiply_all: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
-    limit: int,
+
+def place_convolve(
+    attributes: tf.Tensor, dictionary: tf.Tensor, most: int | None
 ) -> tf.Tensor:
+    """See `placement`; of one image by its active rows alone, however many they are."""
+    limit = math.prod(dictionary.shape[:2]) // COST_OF_A_ROW
+    return add_patches(
+        attributes, dictionary, lambda rows, own: multiply(rows, own, limit)
+    )
+
+
+def multiply(rows: tf.Tensor, dictionary: tf.Tensor, limit: int) -> tf.Tensor:
     """Each location's attributes times its own matrix.
 
     Args:
         rows: `(batch, locations, V)`.
         dictionary: `(locations, V, N)`.
-        multiply_all: the same over all rows.
         limit: with more active attributes, all rows are multiplied.
 
     Returns:

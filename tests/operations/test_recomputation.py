@@ -8,7 +8,7 @@ import tensorflow as tf
 from test_golden import RecordingOptimizer
 
 from hcm_tf import experiment
-from hcm_tf.recomputation import recomputed
+from hcm_tf.operations.recomputation import recomputed
 
 
 def one_step(config, images):

@@ -5,8 +5,7 @@ import pytest
 import reference
 import tensorflow as tf
 
-from hcm_tf import execution
-from hcm_tf.execution import DEVICE, FAST, REFERENCE
+from hcm_tf.operations import DEVICE, FAST, REFERENCE, placement
 
 RANDOM = np.random.default_rng(0)
 RANKS = RANDOM.permutation(40)
@@ -21,8 +20,8 @@ def assert_same(actual, expected, tolerance=1e-12):
 def test_plain_forms_equal_the_loops():
     attributes = RANDOM.normal(size=(2, 4, 4, 3))
     dictionary = RANDOM.normal(size=(16, 3, 3, 3, 5))
-    kernel = np.asarray(execution.placement_kernel(dictionary))
-    assert_same(execution.place(attributes), reference.place(attributes))
+    kernel = np.asarray(placement.placement_kernel(dictionary))
+    assert_same(placement.place(attributes), reference.place(attributes))
     upsampled = reference.upsample(reference.place(attributes))
     assert_same(
         REFERENCE.place_convolve(attributes, dictionary, 3),
@@ -38,7 +37,7 @@ def test_plain_forms_equal_the_loops():
 
 def test_placement_kernel_gives_each_location_its_channels():
     dictionary = RANDOM.normal(size=(16, 3, 3, 3, 5))
-    kernel = np.asarray(execution.placement_kernel(dictionary))
+    kernel = np.asarray(placement.placement_kernel(dictionary))
     for location in range(16):
         for attribute in range(3):
             np.testing.assert_array_equal(

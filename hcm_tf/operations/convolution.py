@@ -17,8 +17,9 @@ from contextlib import AbstractContextManager
 
 import tensorflow as tf
 
-from hcm_tf import winograd
-from hcm_tf.kernels import adjoint
+from hcm_tf.operations import winograd
+from hcm_tf.operations.kernels import adjoint
+from hcm_tf.operations.upsampling import convolve as convolve_plainly
 
 # With so few feature maps, less than half a vector register of the processor is used.
 MOST_IMAGE_CHANNELS = 4
@@ -27,6 +28,17 @@ FEWEST_WINOGRAD_CHANNELS = 128
 FEWEST_WINOGRAD_TILES = 32
 # From so many values on, freeing a map early is worth what running side by side is.
 LARGE = 2**20
+
+
+def convolve_any(x: tf.Tensor, kernel: tf.Tensor | tf.Variable) -> tf.Tensor:
+    """The convolution by a kernel of any size, in the way that suits its channels."""
+    size, _, channels, filters = kernel.shape
+    if size == 1 or size % 2 == 0:
+        return convolve_plainly(x, kernel)
+    kernel = tf.convert_to_tensor(kernel)  # A custom gradient takes no variable.
+    if filters <= MOST_IMAGE_CHANNELS < channels:
+        return convolve_back(x, adjoint(kernel))
+    return convolve(x, kernel)
 
 
 @tf.custom_gradient

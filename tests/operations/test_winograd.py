@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from hcm_tf import convolution, winograd
+from hcm_tf.operations import convolution, winograd
 
 RANDOM = np.random.default_rng(0)
 

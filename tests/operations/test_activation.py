@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from hcm_tf.activation import leaky_relu
+from hcm_tf.operations.activation import leaky_relu
 
 RANDOM = np.random.default_rng(0)
 
