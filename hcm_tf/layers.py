@@ -62,6 +62,7 @@ class _TopK(keras.layers.Layer):
         return {**super().get_config(), "k": self.k}
 
 
+@keras.saving.register_keras_serializable("hcm_tf")
 class ChannelTopK(_TopK):
     """Keeps the k largest channels at each location: `(..., channels)`.
 
@@ -76,6 +77,7 @@ class ChannelTopK(_TopK):
         return sparsity.channel_top_k_mask(x, self.k, self.execution.select)
 
 
+@keras.saving.register_keras_serializable("hcm_tf")
 class SpatialTopK(_TopK):
     """Keeps the k largest positions of each channel: `(batch, height, width, C)`.
 
@@ -120,6 +122,7 @@ class _Equalized(keras.layers.Layer):
         return {**super().get_config(), "gain": self.gain}
 
 
+@keras.saving.register_keras_serializable("hcm_tf")
 class EqualizedDense(_Equalized):
     """Dense layer with equalised learning rate and a bias: `(batch, units)`.
 
@@ -147,6 +150,7 @@ class EqualizedDense(_Equalized):
         return {**super().get_config(), "units": self.units}
 
 
+@keras.saving.register_keras_serializable("hcm_tf")
 class EqualizedConv2D(_Equalized):
     """Convolution with equalised learning rate, stride 1, same padding, no bias.
 
@@ -184,6 +188,7 @@ class EqualizedConv2D(_Equalized):
         }
 
 
+@keras.saving.register_keras_serializable("hcm_tf")
 class UpsampledConv2D(EqualizedConv2D):
     """The 3x3 `EqualizedConv2D` of its input at twice the size (nearest neighbour)."""
 
@@ -199,6 +204,7 @@ class UpsampledConv2D(EqualizedConv2D):
         return config
 
 
+@keras.saving.register_keras_serializable("hcm_tf")
 class PlacedConv2D(UpsampledConv2D):
     """The `UpsampledConv2D` of attributes placed into their own location's channels.
 
@@ -233,6 +239,7 @@ class PlacedConv2D(UpsampledConv2D):
         return {**super().get_config(), "most": self.most}
 
 
+@keras.saving.register_keras_serializable("hcm_tf")
 class MinibatchStddev(keras.layers.Layer):
     """Appends how much the images of a group differ, as one more channel.
 

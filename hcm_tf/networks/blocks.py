@@ -34,6 +34,7 @@ class BlockGates(NamedTuple):
     kept: Tensor
 
 
+@keras.saving.register_keras_serializable("hcm_tf")
 class GeneratorBlock(keras.layers.Layer):
     """Upsample, conv3 ReLU, conv3 ReLU, keep the top k positions of each channel.
 
@@ -64,6 +65,9 @@ class GeneratorBlock(keras.layers.Layer):
         super().__init__(**kwargs)
         dtype = self.dtype_policy
         self.width = width
+        self.k = k
+        self.attribute_k = attribute_k
+        self.residual = residual
         self.first = (
             UpsampledConv2D(width, dtype=dtype, name="first")
             if attribute_k is None
@@ -143,12 +147,22 @@ class GeneratorBlock(keras.layers.Layer):
             return self.first(x, selected=True)
         return self.first(x)
 
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "width": self.width,
+            "k": self.k,
+            "attribute_k": self.attribute_k,
+            "residual": self.residual,
+        }
+
     def _add_shortcut(self, composed: Tensor, x: Tensor) -> Tensor:
         if self.shortcut is None:
             return composed
         return composed + upsample(self.shortcut(x))
 
 
+@keras.saving.register_keras_serializable("hcm_tf")
 class DownBlock(keras.layers.Layer):
     """conv3 lrelu, conv3 lrelu, average-pool 2 (encoder and critic).
 
@@ -173,6 +187,7 @@ class DownBlock(keras.layers.Layer):
         super().__init__(**kwargs)
         dtype = self.dtype_policy
         self.width = width
+        self.residual = residual
         self.first = EqualizedConv2D(width, 3, dtype=dtype, name="first")
         self.second = EqualizedConv2D(width, 3, dtype=dtype, name="second")
         self.shortcut = (
@@ -197,12 +212,20 @@ class DownBlock(keras.layers.Layer):
         """`(batch, n, n, C)` -> `(batch, n / 2, n / 2, width)`."""
         return _run(self, self._go_down, x)
 
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "width": self.width,
+            "residual": self.residual,
+        }
+
     def _go_down(self, x: Tensor) -> Tensor:
         y = self.execution.leaky_relu(self.first(x), NEGATIVE_SLOPE)
         y = halve(self.execution.leaky_relu(self.second(y), NEGATIVE_SLOPE))
         return y if self.shortcut is None else y + self.shortcut(halve(x))
 
 
+@keras.saving.register_keras_serializable("hcm_tf")
 class Trunk(keras.layers.Layer):
     """What encoder and critic share in form: conv5 lrelu, then blocks down to 4x4.
 
@@ -222,6 +245,8 @@ class Trunk(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         dtype = self.dtype_policy
+        self.widths = tuple(widths)
+        self.residual_block = residual_block
         self.from_image = EqualizedConv2D(widths[0], 5, dtype=dtype, name="image")
         self.blocks = [
             DownBlock(
@@ -254,6 +279,13 @@ class Trunk(keras.layers.Layer):
         for block in self.blocks:
             x = block(x)
         return x
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "widths": self.widths,
+            "residual_block": self.residual_block,
+        }
 
 
 def track_by_name(

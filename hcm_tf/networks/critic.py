@@ -11,6 +11,7 @@ from hcm_tf.operations import FAST
 from hcm_tf.sparsity import Tensor
 
 
+@keras.saving.register_keras_serializable("hcm_tf")
 class Critic(keras.Model):
     """Scores images, comparing those of a batch in groups (Xing et al. 2020).
 
@@ -62,3 +63,11 @@ class Critic(keras.Model):
         x = self.execution.leaky_relu(self.last(self.stddev(x)), NEGATIVE_SLOPE)
         scores = self.fc(ops.reshape(x, (-1, self.features)))
         return ops.cast(scores[:, 0], self.variable_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "widths": self.trunk.widths,
+            "residual_block": self.trunk.residual_block,
+            "stddev_group_size": self.stddev.group_size,
+        }

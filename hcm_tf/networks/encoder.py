@@ -10,6 +10,7 @@ from hcm_tf.networks.blocks import Trunk
 from hcm_tf.sparsity import Tensor
 
 
+@keras.saving.register_keras_serializable("hcm_tf")
 class Encoder(keras.Model):
     """Maps an image to the latent that draws it (Xing et al. 2020).
 
@@ -54,3 +55,11 @@ class Encoder(keras.Model):
         x = self.trunk(ops.cast(images, self.compute_dtype))
         latent = self.fc(ops.reshape(x, (-1, self.features)))
         return ops.cast(latent, self.variable_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "latent_size": self.fc.units,
+            "widths": self.trunk.widths,
+            "residual_block": self.trunk.residual_block,
+        }

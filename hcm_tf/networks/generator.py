@@ -39,6 +39,7 @@ class Trace(NamedTuple):
     image: Tensor
 
 
+@keras.saving.register_keras_serializable("hcm_tf")
 class Generator(keras.Model):
     """A generator that keeps its top-k activations at every level (Xing et al. 2020).
 
@@ -241,6 +242,20 @@ class Generator(keras.Model):
         for block in self.blocks[level:]:
             code = block(code)
         return self._to_logits(code)
+
+    def get_config(self) -> dict[str, Any]:
+        *maps, last = self.blocks
+        return {
+            **super().get_config(),
+            "resolutions": tuple(
+                2 * GRID * 2**index for index in range(len(self.blocks))
+            ),
+            "widths": tuple(block.width for block in (*maps, last)),
+            "attributes": self.attribute_conv.filters,
+            "attribute_k": self.attribute_top_k.k,
+            "spatial_k": tuple(block.k for block in maps),
+            "image_channels": self.image_channels,
+        }
 
     def _check_levels(self, level: int, until: int | None = None) -> None:
         levels = len(self.blocks)
