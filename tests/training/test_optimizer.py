@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from hcm_tf import devices
-from hcm_tf.training.optimizer import FusedAdam
+from hcm_tf.training.optimizer import Cooldown, FusedAdam
 
 RANDOM = np.random.default_rng(0)
 GRADIENTS = RANDOM.normal(size=(5, 3, 4)).astype("float32")
@@ -42,3 +42,10 @@ def test_equals_keras(beta_1, replicas):
     for a, b in zip(fused_state, state, strict=True):
         np.testing.assert_allclose(a, b, rtol=2e-6, atol=1e-7)
     assert np.abs(expected[-1] - 1).max() > 0.1
+
+
+def test_cooldown_is_constant_and_then_falls_to_zero():
+    rate = Cooldown(0.5, steps=10, cooldown=4)
+    rates = [float(rate(step)) for step in range(11)]
+    np.testing.assert_allclose(rates, [0.5] * 7 + [0.375, 0.25, 0.125, 0.0])
+    assert Cooldown(**rate.get_config())(8) == rate(8)

@@ -2,12 +2,14 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from hcm_tf import devices, experiment
-from hcm_tf.config import TrainConfig
+from hcm_tf.config import ModelConfig, TrainConfig
+from hcm_tf.networks import build_generator
 from hcm_tf.training.noise import Noise, replica_order
 
 
@@ -152,3 +154,136 @@ def test_mixed_precision_steps_are_finite(tiny_config):
         "float32",
         "int64",
     }
+
+
+RECIPE = {
+    "batch_size": 8,
+    "ema_decay": 0.9,
+    "objective": "relativistic",
+    "latents": "posterior",
+    "r1_weight": 0.3,
+    "r2_weight": 0.3,
+    "penalty_interval": 2,
+    "leak_steps": 2,
+}
+
+
+def test_the_recipe_is_the_same_on_one_and_two_replicas(tiny_config):
+    config = with_train(tiny_config, **RECIPE)
+    batches = [images(8, config, seed) for seed in range(4)]
+    one, metrics_of_one = run_steps(config, batches, replicas=1)
+    two, metrics_of_two = run_steps(config, batches, replicas=2)
+    assert metrics_of_one["r1"] > 0
+    for name in one.objective.metrics:
+        assert metrics_of_two[name] == pytest.approx(metrics_of_one[name], rel=1e-4)
+    for name in ("generator", "encoder", "critic", "average_generator", "prior"):
+        for a, b in zip(
+            getattr(one, name).get_weights(),
+            getattr(two, name).get_weights(),
+            strict=True,
+        ):
+            np.testing.assert_allclose(a, b, atol=3e-6)
+
+
+def test_posterior_follows_the_encoder(tiny_config):
+    config = with_train(tiny_config, **RECIPE)
+    trainer = experiment.build_trainer(config, replicas=1)
+    batch = tf.constant(images(8, config))
+    unbounded = trainer.encoder.unbounded(batch).numpy()
+    np.testing.assert_allclose(
+        np.tanh(unbounded), trainer.encoder(batch), rtol=1e-6, atol=1e-6
+    )
+    trainer.train_step({"image": batch})
+    mean, covariance = trainer.prior.get_weights()
+    np.testing.assert_allclose(mean, 0.01 * unbounded.mean(axis=0), atol=1e-6)
+    expected = 0.99 * np.eye(6) + 0.01 * unbounded.T @ unbounded / 8
+    np.testing.assert_allclose(covariance, expected, atol=1e-5)
+
+
+class Recorder(keras.optimizers.SGD):
+    """Sums up the gradients it is given, and changes nothing."""
+
+    total = 0.0
+
+    def apply(self, grads, trainable_variables=None):
+        self.total = self.total + np.concatenate([np.ravel(g) for g in grads])
+        self.iterations.assign_add(1)
+
+
+def test_a_lazy_penalty_has_the_eager_ones_mean_gradient(tiny_config):
+    totals = []
+    for interval in (1, 4):
+        values = {"penalty_interval": interval, "objective": "hinge", "leak_steps": 0}
+        config = with_train(tiny_config, **RECIPE | values)
+        trainer = experiment.build_trainer(config, replicas=1)
+        trainer.compile(Recorder(1.0), Recorder(1.0))
+        # The same images and noise in every step, so that only the penalty varies.
+        trainer.noise = FixedNoise(config)
+        for _ in range(4):
+            trainer.train_step({"image": tf.constant(images(8, config))})
+            trainer.prior.set_weights([np.zeros(6), np.eye(6)])
+        totals.append(trainer.critic_optimizer.total)
+    scale = np.abs(totals[0]).max()
+    np.testing.assert_allclose(totals[1], totals[0], atol=1e-4 * scale)
+
+
+class FixedNoise:
+    """The same noise in every step."""
+
+    def __init__(self, config):
+        random = np.random.default_rng(0)
+        size = config.model.latent_size
+        self.latents = tf.constant(random.normal(size=(8, size)), tf.float32)
+
+    def normal(self, stream, shape, draw, count):
+        assert (stream, count) == ("latents", 8)
+        return self.latents
+
+    def uniform(self, stream, shape, draw, count):
+        return tf.zeros((count, *shape))
+
+
+@pytest.mark.parametrize("objective", ["relativistic", "non_saturating", "hinge"])
+def test_every_weight_learns_with_every_objective(tiny_config, objective):
+    values = RECIPE | {"objective": objective, "penalty_interval": 1}
+    config = with_train(tiny_config, **values)
+    trainer = experiment.build_trainer(config, replicas=1)
+    before = [v.numpy() for v in trainer.trainable_variables]
+    metrics = trainer.train_step({"image": tf.constant(images(8, config))})
+    assert set(metrics) == set(trainer.objective.metrics)
+    moved = {
+        variable.path: np.abs(variable.numpy() - old).max()
+        for variable, old in zip(trainer.trainable_variables, before, strict=True)
+        # Differences of scores do not see the critic's last bias; nor does the hinge
+        # while every score is within it.
+        if objective == "non_saturating" or "critic/fc/bias" not in variable.path
+    }
+    assert min(moved.values()) > 0, moved
+
+
+def test_selection_fades_in(tiny_config):
+    generator = experiment.build_trainer(tiny_config, replicas=1).generator
+    latent = tf.constant(np.random.default_rng(0).uniform(-1, 1, (3, 6)), tf.float32)
+    dense = ModelConfig(
+        **{
+            **dataclasses.asdict(tiny_config.model),
+            "attribute_keep": 1.0,
+            "spatial_keep": (1.0,),
+        }
+    )
+    control = build_generator(dense)
+    control.set_weights(generator.get_weights())
+    np.testing.assert_allclose(generator(latent, leak=1.0), control(latent), atol=1e-5)
+    np.testing.assert_array_equal(generator(latent, leak=0.0), generator(latent))
+    half = np.asarray(generator(latent, leak=0.5))
+    assert np.abs(half - generator(latent)).max() > 1e-3
+
+
+def test_leak_falls_with_the_steps(tiny_config):
+    config = with_train(tiny_config, **RECIPE | {"leak_steps": 4})
+    trainer = experiment.build_trainer(config, replicas=1)
+    leaks = []
+    for _ in range(6):
+        leaks.append(float(trainer._leak()))
+        trainer.generator_optimizer.iterations.assign_add(1)
+    np.testing.assert_allclose(leaks, [1.0, 0.75, 0.5, 0.25, 0.0, 0.0])

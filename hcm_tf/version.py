@@ -1,0 +1,3 @@
+"""The version, for package, exports and model cards alike."""
+
+__version__ = "0.2.0"
