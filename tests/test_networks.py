@@ -70,12 +70,14 @@ def test_each_level_keeps_its_k():
         assert (expected != 0).any()
 
 
+@pytest.mark.parametrize("leak", [None, 0.3])
 @pytest.mark.parametrize("keep", [0.25, 1.0])
 @pytest.mark.parametrize("execution", ["fast", "reference"])
-def test_replay_reproduces_the_image_and_is_linear(keep, execution):
+def test_replay_reproduces_the_image_and_is_linear(keep, execution, leak):
     config = dataclasses.replace(TINY, attribute_keep=keep, spatial_keep=(keep,))
     generator = apply(build_generator(config), execution)
-    trace = generator.trace(latents(3))
+    trace = generator.trace(latents(3), leak=leak)
+    np.testing.assert_allclose(generator(latents(3), leak=leak), trace.image, atol=1e-5)
     scale = np.abs(trace.logits).max()
     random = np.random.default_rng(1)
     for level, code in enumerate(trace.codes):

@@ -175,13 +175,18 @@ class Generator(keras.Model):
             code = block(code, selected=leak is None, leak=leak)
         return ops.tanh(self._to_logits(code))
 
-    def trace(self, latent: Tensor) -> Trace:
-        """Draws images and records how: codes of every level, and all gates."""
+    def trace(self, latent: Tensor, leak: Tensor | None = None) -> Trace:
+        """Draws images and records how: codes of every level, and all gates.
+
+        Arguments as of `call`; with a leak the selections' gates are floats.
+        """
         response = self._respond(latent)
-        code = keep(response, self.attribute_top_k.gate(response))
+        code = keep(response, self.attribute_top_k.gate(response, leak))
         responses, codes, gates = [response], [code], []
         for block in self.blocks:
-            response, code, block_gates = block.trace(code, selected=True)
+            response, code, block_gates = block.trace(
+                code, selected=leak is None, leak=leak
+            )
             responses.append(response)
             codes.append(code)
             gates.append(block_gates)
