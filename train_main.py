@@ -18,15 +18,23 @@ def main(argv: list[str]) -> int:
     try:
         config_flags.define()
         config = config_flags.parse(argv)
-        # TensorFlow takes seconds to load: only once the flags are known to be right.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        from hcm_tf import experiment
+    except (flags.Error, ValueError) as error:
+        return refuse(error)
+    # TensorFlow takes seconds to load: only once the flags are known to be right.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from hcm_tf import experiment
 
+    try:
         experiment.run(config, WORKDIR.value)
-    except (UserError, flags.Error, ValueError) as error:
-        print(f"train_main: {error}", file=sys.stderr)
-        return 1
+    except UserError as error:  # Any other error is ours, and shows its traceback.
+        return refuse(error)
     return 0
+
+
+def refuse(error: Exception) -> int:
+    """Tells of a mistake in one line; returns the exit status."""
+    print(f"train_main: {error}", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

@@ -11,9 +11,10 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from hcm_tf import pictures
+from hcm_tf.divergence import Guard
 from hcm_tf.evaluation import Preview
+from hcm_tf.run_directory import METRICS_FILE, writing
 
-METRICS_FILE = "metrics.jsonl"
 SHOWN = {
     "critic_loss": "critic",
     "generator_loss": "generator",
@@ -75,25 +76,32 @@ class Progress(_StepCallback):
 
 
 class MetricsLog(_StepCallback):
-    """Writes losses and speed to `metrics.jsonl` and to TensorBoard."""
+    """Writes losses and speed to `metrics.jsonl` and to TensorBoard.
+
+    Losses that are not finite end the training instead; see `divergence`.
+    """
 
     def __init__(
         self,
         first_step: int,
         run_dir: pathlib.Path,
         writer: tf.summary.SummaryWriter,
+        guard: Guard,
         *,
         every: int,
         batch_size: int,
     ) -> None:
         super().__init__(first_step)
+        self.run_dir = run_dir
         self.path = run_dir / METRICS_FILE
         self.writer = writer
+        self.guard = guard
         self.every = every
         self.batch_size = batch_size
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        forget_after(self.path, self.first_step)
+        with writing(self.run_dir):
+            forget_after(self.path, self.first_step)
         self.since = (self.first_step, time.perf_counter())
 
     def on_step(self, step: int, logs: dict[str, Any]) -> None:
@@ -103,13 +111,14 @@ class MetricsLog(_StepCallback):
         if step % self.every:
             return
         values = {name: float(value) for name, value in logs.items()}
+        self.guard.check_metrics(step, values)
         then, now = self.since, (step, time.perf_counter())
         if now[0] > then[0]:
             steps_per_second = (now[0] - then[0]) / (now[1] - then[1])
             values["images_per_second"] = steps_per_second * self.batch_size
         self.since = now
-        append(self.path, {"step": step, **values})
-        with self.writer.as_default(step=step):
+        with writing(self.run_dir), self.writer.as_default(step=step):
+            append(self.path, {"step": step, **values})
             for name, value in values.items():
                 tf.summary.scalar(f"training/{name}", value)
 
@@ -123,6 +132,7 @@ class Pictures(_StepCallback):
         run_dir: pathlib.Path,
         writer: tf.summary.SummaryWriter,
         preview: Preview,
+        guard: Guard,
         *,
         every: int,
     ) -> None:
@@ -130,6 +140,7 @@ class Pictures(_StepCallback):
         self.run_dir = run_dir
         self.writer = writer
         self.preview = preview
+        self.guard = guard
         self.every = every
         self.drawn_at = None
 
@@ -138,50 +149,72 @@ class Pictures(_StepCallback):
             self.draw(step)
 
     def draw(self, step: int) -> dict[str, float]:
-        """Writes the pictures of one step; returns what was measured."""
+        """Writes the pictures of one step; returns what was measured.
+
+        Raises:
+            UserError: the weights are not finite, or the files cannot be written.
+        """
         if self.drawn_at == step:
             return self.measured
+        self.guard.check_weights(step)
         self.measured = self.preview.measure()
         grids = {
             "samples": pictures.grid(self.preview.samples()),
             "reconstructions": pictures.grid(self.preview.reconstructions(), columns=8),
         }
-        append(self.run_dir / METRICS_FILE, {"step": step, **self.measured})
-        for name, pixels in grids.items():
-            path = self.run_dir / "images" / f"{name}-{step:06d}.png"
-            pictures.write_png(path, pixels, scale=2)
-        with self.writer.as_default(step=step):
+        with writing(self.run_dir), self.writer.as_default(step=step):
+            append(self.run_dir / METRICS_FILE, {"step": step, **self.measured})
+            for name, pixels in grids.items():
+                path = self.run_dir / "images" / f"{name}-{step:06d}.png"
+                pictures.write_png(path, pixels, scale=2)
+                tf.summary.image(name, pixels[None] / 255.0)
             for name, value in self.measured.items():
                 tf.summary.scalar(f"evaluation/{name}", value)
-            for name, pixels in grids.items():
-                tf.summary.image(name, pixels[None] / 255.0)
-        self.writer.flush()
+            self.writer.flush()
         self.drawn_at = step
         return self.measured
 
 
 class Checkpoints(_StepCallback):
-    """Saves everything that training needs to go on, also at the end."""
+    """Saves everything that training needs to go on, also at the end.
+
+    A checkpoint holds finite numbers only; others end the training, see `divergence`.
+    """
 
     def __init__(
-        self, first_step: int, manager: tf.train.CheckpointManager, *, every: int
+        self,
+        first_step: int,
+        run_dir: pathlib.Path,
+        manager: tf.train.CheckpointManager,
+        guard: Guard,
+        *,
+        every: int,
     ) -> None:
         super().__init__(first_step)
+        self.run_dir = run_dir
         self.manager = manager
+        self.guard = guard
         self.every = every
         self.step = self.saved = first_step
 
     def on_step(self, step: int, logs: dict[str, Any]) -> None:
         self.step = step
         if step % self.every == 0:
-            self._save()
+            self.save()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self.step > self.saved:
-            self._save()
+            self.save()
 
-    def _save(self) -> None:
-        self.manager.save(checkpoint_number=self.step)
+    def save(self) -> None:
+        """Saves the step that training is at.
+
+        Raises:
+            UserError: the weights are not finite, or the files cannot be written.
+        """
+        self.guard.check_weights(self.step)
+        with writing(self.run_dir):
+            self.manager.save(checkpoint_number=self.step)
         self.saved = self.step
 
 
@@ -232,7 +265,8 @@ def forget_after(path: pathlib.Path, step: int) -> None:
     """Removes the lines of steps that will be run again, and a torn last line."""
     if not path.exists():
         return
-    lines = path.read_text().splitlines(keepends=True)
+    # A power cut leaves bytes of any kind.
+    lines = path.read_text(errors="replace").splitlines(keepends=True)
     kept = [line for line in lines if _is_up_to(line, step)]
     if kept != lines:
         partial = path.with_name(path.name + ".partial")

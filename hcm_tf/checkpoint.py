@@ -2,7 +2,10 @@
 
 import dataclasses
 import pathlib
+import re
+import sys
 
+import numpy as np
 import tensorflow as tf
 
 from hcm_tf import config as configuration
@@ -22,6 +25,8 @@ from hcm_tf.prior import Posterior, Prior, Uniform, frozen
 CONFIG_FILE = "config.json"
 DIRECTORY = "checkpoints"
 KEPT = 2
+_FILE = re.compile(r"ckpt-(\d+)\.(index|data-\d{5}-of-\d{5})")
+_STATE_FILE = "checkpoint"  # TensorFlow's name of the list of what it keeps.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,22 +53,41 @@ class Run:
 def manager(
     run_dir: str | pathlib.Path, checkpoint: tf.train.Checkpoint
 ) -> tf.train.CheckpointManager:
-    """The keeper of a run's checkpoints: the newest KEPT of them, numbered by step."""
-    return tf.train.CheckpointManager(
-        checkpoint, str(pathlib.Path(run_dir) / DIRECTORY), max_to_keep=KEPT
-    )
+    """The keeper of a run's checkpoints: the newest KEPT of them, numbered by step.
+
+    TensorFlow believes its own list of them, refuses to start where that is damaged,
+    and loses sight of checkpoints that are not on it: so the list is written anew.
+    """
+    directory = pathlib.Path(run_dir) / DIRECTORY
+    _list_what_is_there(directory)
+    return tf.train.CheckpointManager(checkpoint, str(directory), max_to_keep=KEPT)
+
+
+def saved_steps(run_dir: str | pathlib.Path) -> list[int]:
+    """Steps of the checkpoints that lie in a run directory, newest first.
+
+    One of which only a part is left counts as well; one set aside does not.
+    """
+    directory = pathlib.Path(run_dir) / DIRECTORY
+    if not directory.is_dir():
+        return []
+    found = (_FILE.fullmatch(path.name) for path in directory.iterdir())
+    return sorted({int(match[1]) for match in found if match}, reverse=True)
 
 
 def latest(run_dir: str | pathlib.Path) -> tuple[str, int] | None:
     """Path prefix and step of a run's newest checkpoint; None if there is none."""
-    path = tf.train.latest_checkpoint(str(pathlib.Path(run_dir) / DIRECTORY))
-    return None if path is None else (path, int(path.rsplit("-", 1)[1]))
+    steps = saved_steps(run_dir)
+    return (_prefix(run_dir, steps[0]), steps[0]) if steps else None
 
 
 def load(
     run_dir: str | pathlib.Path, *, execution: str = "fast", dtype: str = "float32"
 ) -> Run:
-    """Reads the networks of a run directory.
+    """Reads the networks of a run directory; changes nothing in it.
+
+    Where the newest checkpoint is damaged, the newest that is not is read, which a line
+    on stderr says.
 
     Args:
         run_dir: what `train_main.py --workdir` wrote.
@@ -71,17 +95,24 @@ def load(
         dtype: of computation; variables are stored in float32.
 
     Raises:
-        UserError: not a run directory, no checkpoint yet, or one that does not fit.
+        UserError: not a run directory, no checkpoint that can be read, or one that does
+            not fit.
     """
     run_dir = pathlib.Path(run_dir)
     config = read_config(run_dir)
-    found = latest(run_dir)
-    if found is None:
+    step, damaged = newest_readable(run_dir)
+    if step is None and not damaged:
         raise UserError(
             f"{run_dir}: no checkpoint in {DIRECTORY}/. Train first, or until the "
             "first checkpoint is saved."
         )
-    path, step = found
+    if step is None:
+        raise _none_readable(run_dir, damaged)
+    for other, reason in damaged.items():
+        _say(
+            f"{_prefix(run_dir, other)} is damaged ({reason}); the checkpoint of step "
+            f"{step} is used."
+        )
     generator = build_generator(config.model, dtype=dtype)
     networks = {
         "average_generator" if config.train.ema_decay else "generator": generator,
@@ -93,7 +124,7 @@ def load(
     prior = Uniform(config.model.latent_size)
     if config.train.latents == "posterior":
         networks["posterior"] = Posterior(config.model.latent_size)
-    restore(path, networks)
+    restore(_prefix(run_dir, step), networks)
     if config.train.latents == "posterior":
         prior = frozen(networks["posterior"].gaussian())
     return Run(
@@ -104,6 +135,85 @@ def load(
         critic=networks["critic"],
         prior=prior,
     )
+
+
+def resume(run_dir: str | pathlib.Path, objects: dict[str, tf.Module]) -> int | None:
+    """Restores the newest readable checkpoint, and sets newer, damaged ones aside.
+
+    A damaged checkpoint keeps its files, under names such as `ckpt-500.damaged.index`,
+    and a line on stderr says so. Nothing is renamed before another one was restored.
+
+    Args:
+        run_dir: the directory of the run.
+        objects: what training goes on with, by name.
+
+    Returns:
+        The step to go on from, or None if there is no checkpoint at all.
+
+    Raises:
+        UserError: all are damaged, all but that of step 0, or one does not fit.
+    """
+    step, damaged = newest_readable(run_dir)
+    if damaged and not step:
+        # Going back to step 0 would be to start again, and take the log with it.
+        raise _none_readable(run_dir, damaged)
+    if step is None:
+        return None
+    restore(_prefix(run_dir, step), objects)
+    for other, reason in damaged.items():
+        aside = _set_aside(run_dir, other)
+        _say(
+            f"{_prefix(run_dir, other)} is damaged ({reason}); it is now {aside}.*, "
+            f"and training goes on from step {step}."
+        )
+    return step
+
+
+def newest_readable(
+    run_dir: str | pathlib.Path,
+) -> tuple[int | None, dict[int, str]]:
+    """The newest checkpoint that can be read, and why newer ones cannot.
+
+    Returns:
+        Its step, None if there is none, and a reason for each step that is newer.
+
+    Raises:
+        UserError: a file is there, but this user or this machine cannot read it.
+    """
+    damaged = {}
+    for step in saved_steps(run_dir):
+        reason = damage(_prefix(run_dir, step))
+        if reason is None:
+            return step, damaged
+        damaged[step] = reason
+    return None, damaged
+
+
+def damage(path: str) -> str | None:
+    """What is wrong with a checkpoint, in a few words; None if nothing is.
+
+    Every value is read: TensorFlow compares each with its checksum (CRC-32C), so that
+    one wrong byte is found. Numbers that are not finite are damage too.
+
+    Args:
+        path: prefix of its files.
+
+    Raises:
+        UserError: a file is there, but this user or this machine cannot read it.
+    """
+    _check_access(path)
+    if not pathlib.Path(f"{path}.index").exists():
+        return "its index is missing"
+    try:
+        reader = tf.train.load_checkpoint(path)
+        for name, dtype in reader.get_variable_to_dtype_map().items():
+            value = reader.get_tensor(name)
+            if dtype.is_floating and not np.isfinite(value).all():
+                return f"{name.split('/.')[0]} is not finite"
+    # The reader translates the errors of TensorFlow's core, some to Python's own.
+    except (IndexError, ValueError, RuntimeError, tf.errors.OpError) as error:
+        return str(error).strip().splitlines()[0]
+    return None
 
 
 def restore(path: str, objects: dict[str, tf.Module]) -> None:
@@ -118,9 +228,79 @@ def restore(path: str, objects: dict[str, tf.Module]) -> None:
     except (AssertionError, IndexError, ValueError, tf.errors.OpError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
-            f"{path}: the checkpoint does not fit or is damaged ({reason}). Delete it "
-            "to fall back to the one before, or start with another --workdir."
+            f"{path}: the checkpoint does not fit this version of the program "
+            f"({reason}). Use the version that wrote it (git_revision in "
+            f"{CONFIG_FILE}), or begin anew with another --workdir."
         ) from error
+
+
+def _prefix(run_dir: str | pathlib.Path, step: int) -> str:
+    return str(pathlib.Path(run_dir) / DIRECTORY / f"ckpt-{step}")
+
+
+def _files(path: str) -> list[pathlib.Path]:
+    """The files of one checkpoint, by the prefix of their names."""
+    prefix = pathlib.Path(path)
+    return sorted(
+        file
+        for file in prefix.parent.iterdir()
+        if _FILE.fullmatch(file.name) and file.name.startswith(f"{prefix.name}.")
+    )
+
+
+def _check_access(path: str) -> None:
+    """Raises UserError where a file cannot be opened, which is no damage."""
+    for file in _files(path):
+        try:
+            file.open("rb").close()
+        except OSError as error:
+            raise UserError(
+                f"{file} cannot be read: {error.strerror}. Make it readable, and start "
+                "the same command again."
+            ) from error
+
+
+def _set_aside(run_dir: str | pathlib.Path, step: int) -> str:
+    """Renames the files of a checkpoint; returns the prefix of their new names."""
+    path = _prefix(run_dir, step)
+    aside, number = f"{path}.damaged", 1
+    while any(pathlib.Path(path).parent.glob(f"{pathlib.Path(aside).name}.*")):
+        number += 1
+        aside = f"{path}.damaged-{number}"
+    for file in _files(path):
+        file.rename(aside + file.name.removeprefix(pathlib.Path(path).name))
+    return aside
+
+
+def _none_readable(run_dir: str | pathlib.Path, damaged: dict[int, str]) -> UserError:
+    named = "; ".join(f"ckpt-{step}: {reason}" for step, reason in damaged.items())
+    return UserError(
+        f"{pathlib.Path(run_dir) / DIRECTORY}: no checkpoint of a trained step can be "
+        f"read ({named}). Nothing was changed: bring the files back from a copy, or "
+        "begin anew with another --workdir."
+    )
+
+
+def _list_what_is_there(directory: pathlib.Path) -> None:
+    """Writes TensorFlow's list of checkpoints, oldest first, as the files are."""
+    steps = saved_steps(directory.parent)[::-1]
+    state = directory / _STATE_FILE
+    if not steps:
+        state.unlink(missing_ok=True)
+        return
+    lines = [f'model_checkpoint_path: "ckpt-{steps[-1]}"']
+    lines += [f'all_model_checkpoint_paths: "ckpt-{step}"' for step in steps]
+    # Without times the manager would keep them all for ever.
+    lines += [
+        f"all_model_checkpoint_timestamps: {number + 1}" for number in range(len(steps))
+    ]
+    partial = state.with_name(f"{_STATE_FILE}.partial")
+    partial.write_text("\n".join([*lines, "last_preserved_timestamp: 0", ""]))
+    partial.replace(state)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def read_config(run_dir: str | pathlib.Path) -> ExperimentConfig:

@@ -31,7 +31,8 @@ def _field(
     """A dataclass field with what a flag needs to know about it.
 
     `resumable` marks a field that may change when a run is resumed, because it does
-    not alter the values that a step computes.
+    not alter the values that a step computes; the learning rate alone does, and may,
+    so that a run that diverged can go on.
     """
     metadata = {
         "help": help,
@@ -283,7 +284,11 @@ class TrainConfig:
         1, "Critic updates for each generator update.", minimum=1, maximum=100
     )
     learning_rate: float = _field(
-        7e-4, "Adam's learning rate, for both updates.", minimum=1e-8, maximum=1.0
+        7e-4,
+        "Adam's learning rate, for both updates.",
+        minimum=1e-8,
+        maximum=1.0,
+        resumable=True,
     )
     beta_1: float = _field(
         0.0, "Adam's decay rate of the first moment.", minimum=0.0, maximum=0.9999

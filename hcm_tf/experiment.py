@@ -1,5 +1,6 @@
 """One experiment from its configuration: data, networks, training, what came out."""
 
+import contextlib
 import pathlib
 import time
 
@@ -8,11 +9,13 @@ import tensorflow as tf
 
 from hcm_tf import callbacks, checkpoint, data, devices, operations, run_directory
 from hcm_tf.config import ExperimentConfig
+from hcm_tf.divergence import Guard
 from hcm_tf.errors import UserError
 from hcm_tf.evaluation import Preview
 from hcm_tf.losses import make_objective
 from hcm_tf.networks import build_critic, build_encoder, build_generator
 from hcm_tf.prior import Posterior, Uniform
+from hcm_tf.run_lock import locked
 from hcm_tf.training.noise import Noise, replica_order
 from hcm_tf.training.optimizer import Cooldown, FusedAdam
 from hcm_tf.training.trainer import Trainer
@@ -28,7 +31,8 @@ def run(config: ExperimentConfig, workdir: str | pathlib.Path) -> dict[str, floa
         config: what to train, on what, for how long.
         workdir: gets `config.json`, `metrics.jsonl`, `images/`, `checkpoints/` and
             `tensorboard/`. If it holds a run of the same configuration, that is resumed
-            with the step it would have taken next.
+            with the step it would have taken next. No other process may train there
+            (`run_lock`).
 
     Returns:
         The last measurements, as in `evaluation.Preview.measure`.
@@ -37,30 +41,27 @@ def run(config: ExperimentConfig, workdir: str | pathlib.Path) -> dict[str, floa
         UserError: something that the user can mend, in one line.
     """
     workdir = pathlib.Path(workdir)
-    try:
-        run_directory.check(config, workdir)
-        return _run(config, workdir)
-    except (OSError, tf.errors.ResourceExhaustedError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(
-            f"{workdir}: {reason}. What was saved before is intact: mend the cause and "
-            "start the same command again."
-        ) from error
+    run_directory.make(workdir)
+    with contextlib.ExitStack() as stack:
+        with run_directory.writing(workdir):
+            stack.enter_context(locked(workdir))
+        try:
+            return _run(config, workdir, run_directory.check(config, workdir))
+        except tf.errors.OpError as error:
+            if not _is_out_of_memory(error):
+                raise
+            raise UserError(_out_of_memory(workdir, error)) from error
 
 
-def _run(config: ExperimentConfig, workdir: pathlib.Path) -> dict[str, float]:
+def _run(
+    config: ExperimentConfig, workdir: pathlib.Path, goes_on: bool
+) -> dict[str, float]:
     strategy = devices.make_strategy(config)
-    train_images, held_out = data.load(
-        config.data, config.model.image_size, config.model.image_channels
-    )
+    train_images, held_out = _load_images(config)
     with strategy.scope():
         trainer = build_trainer(config, strategy.num_replicas_in_sync)
     saved = saved_objects(trainer)
-    found = checkpoint.latest(workdir)
-    first_step = 0
-    if found is not None:
-        checkpoint.restore(found[0], saved)
-        first_step = found[1]
+    first_step = _resume(config, workdir, trainer, saved) if goes_on else 0
     steps, batch_size = config.train.steps, config.train.batch_size
     dataset = data.make_batches(
         train_images.images,
@@ -70,8 +71,16 @@ def _run(config: ExperimentConfig, workdir: pathlib.Path) -> dict[str, float]:
         horizontal_flip=config.data.horizontal_flip,
         batch_order=trainer.noise.batch_order,
     )
-    run_directory.write_config(config, workdir, strategy.num_replicas_in_sync)
-    writer = tf.summary.create_file_writer(str(workdir / "tensorboard"))
+    with run_directory.writing(workdir):
+        manager = checkpoint.manager(workdir, tf.train.Checkpoint(**saved))
+        guard = Guard(saved, manager, config.train.learning_rate)
+        saving = callbacks.Checkpoints(
+            *(first_step, workdir, manager, guard), every=config.train.checkpoint_every
+        )
+        if not goes_on:
+            saving.save()
+        run_directory.write_config(config, workdir, strategy.num_replicas_in_sync)
+        writer = tf.summary.create_file_writer(str(workdir / "tensorboard"))
     preview = Preview(
         trainer.average_generator or trainer.generator,
         trainer.encoder,
@@ -79,21 +88,21 @@ def _run(config: ExperimentConfig, workdir: pathlib.Path) -> dict[str, float]:
         trainer.prior,
     )
     drawing = callbacks.Pictures(
-        first_step, workdir, writer, preview, every=config.train.image_every
+        *(first_step, workdir, writer, preview, guard), every=config.train.image_every
     )
     stop = callbacks.Stop(first_step, config.train.seconds)
-    saving = callbacks.Checkpoints(
-        first_step,
-        checkpoint.manager(workdir, tf.train.Checkpoint(**saved)),
-        every=config.train.checkpoint_every,
+    print(
+        _opening(
+            *(config, workdir, train_images, held_out, first_step, goes_on), strategy
+        )
     )
-    print(_opening(config, workdir, train_images, held_out, first_step, strategy))
     began = time.perf_counter()
     progress = callbacks.Progress(first_step, steps, batch_size)
     logging = callbacks.MetricsLog(
         first_step,
         workdir,
         writer,
+        guard,
         every=config.train.log_every,
         batch_size=batch_size,
     )
@@ -117,6 +126,64 @@ def _run(config: ExperimentConfig, workdir: pathlib.Path) -> dict[str, float]:
         )
     )
     return measured
+
+
+def _load_images(config: ExperimentConfig) -> tuple[data.ImageSet, data.ImageSet]:
+    """`data.load`; what fails is blamed on the data."""
+    name, model = config.data.dataset, config.model
+    try:
+        return data.load(config.data, model.image_size, model.image_channels)
+    except MemoryError as error:
+        raise UserError(
+            f"the images of --dataset={name} do not fit into memory: lower "
+            "--max_images."
+        ) from error
+    except (OSError, tf.errors.OpError) as error:
+        raise UserError(
+            f"the images of --dataset={name} cannot be read: {_first_line(error)}. "
+            "Mend the cause, or change --dataset or --data_dir."
+        ) from error
+
+
+def _resume(
+    config: ExperimentConfig,
+    workdir: pathlib.Path,
+    trainer: Trainer,
+    saved: dict[str, tf.Module],
+) -> int:
+    """Restores what was saved last; returns its step."""
+    step = checkpoint.resume(workdir, saved)
+    # A checkpoint holds the learning rate too, but the flag decides.
+    for optimizer in (trainer.generator_optimizer, trainer.critic_optimizer):
+        optimizer.learning_rate = config.train.learning_rate
+    before = checkpoint.read_config(workdir).train.learning_rate
+    if before != config.train.learning_rate:
+        change = {"step": step, "learning_rate": config.train.learning_rate}
+        with run_directory.writing(workdir):
+            callbacks.forget_after(workdir / run_directory.METRICS_FILE, step)
+            callbacks.append(workdir / run_directory.METRICS_FILE, change)
+    return step
+
+
+def _is_out_of_memory(error: tf.errors.OpError) -> bool:
+    # CUDA's own allocator fails with an internal error.
+    return isinstance(error, tf.errors.ResourceExhaustedError) or (
+        "out of memory" in str(error).lower().replace("_", " ")
+    )
+
+
+def _out_of_memory(workdir: pathlib.Path, error: tf.errors.OpError) -> str:
+    lines = str(error).splitlines()
+    told = (line.strip() for line in lines if "OOM" in line or "memory" in line.lower())
+    return (
+        f"out of memory: {next(told, _first_line(error))}. Start the same command with "
+        "--recompute, or with a lower --batch_size in another --workdir. What was "
+        f"saved in {workdir} is intact."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def build_trainer(config: ExperimentConfig, replicas: int) -> Trainer:
@@ -187,13 +254,14 @@ def _opening(
     train_images: data.ImageSet,
     held_out: data.ImageSet,
     first_step: int,
+    goes_on: bool,
     strategy: tf.distribute.Strategy,
 ) -> str:
     size, channels = config.model.image_size, config.model.image_channels
     used = ", ".join(
         device.rsplit("device:", 1)[-1] for device in strategy.extended.worker_devices
     )
-    begins = f"resumes after step {first_step}" if first_step else "begins"
+    begins = f"resumes after step {first_step}" if goes_on else "begins"
     return (
         f"{workdir} {begins}: {train_images.name}, {len(train_images.images)} images "
         f"to train on, {len(held_out.images)} held out, {size}x{size}x{channels}; "

@@ -1,27 +1,67 @@
 """The directory of a run: whose it is, and what it was run with."""
 
+import contextlib
 import json
 import os
 import pathlib
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import metadata
 
-from hcm_tf.checkpoint import CONFIG_FILE, latest, read_config
+import tensorflow as tf
+
+from hcm_tf.checkpoint import CONFIG_FILE, DIRECTORY, read_config, saved_steps
 from hcm_tf.config import ExperimentConfig, differences
 from hcm_tf.errors import UserError
 
+METRICS_FILE = "metrics.jsonl"
 PACKAGES = ("tensorflow", "keras", "numpy", "tensorflow-datasets", "tensorboard")
 
 
-def check(config: ExperimentConfig, workdir: pathlib.Path) -> None:
-    """Makes the directory, or finds that it can go on.
+@contextlib.contextmanager
+def writing(workdir: pathlib.Path) -> Iterator[None]:
+    """Whatever fails inside is blamed on the run directory, in one line.
 
     Raises:
-        UserError: it holds another run, or cannot be written.
-        OSError: it cannot be made.
+        UserError: a file cannot be made or written.
     """
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"{workdir}: {reason}. What was saved before is intact: mend the cause and "
+            "start the same command again."
+        ) from error
+
+
+def make(workdir: pathlib.Path) -> None:
+    """Makes the directory, or finds that it can be written.
+
+    Raises:
+        UserError: it cannot.
+    """
+    with writing(workdir):
+        workdir.mkdir(parents=True, exist_ok=True)
+    if not os.access(workdir, os.W_OK | os.X_OK):
+        raise UserError(f"{workdir} cannot be written. Choose another --workdir.")
+
+
+def check(config: ExperimentConfig, workdir: pathlib.Path) -> bool:
+    """Finds out whether a run begins in the directory, or goes on.
+
+    A run begins only where there is nothing to lose. Before a run's configuration
+    stands what it begins with, a checkpoint of step 0, which may be written again.
+
+    Returns:
+        Whether it holds a run that is to go on.
+
+    Raises:
+        UserError: it holds another run, or what is left of one.
+    """
+    steps = saved_steps(workdir)
     if (workdir / CONFIG_FILE).exists():
         changed = differences(read_config(workdir), config)
         if changed:
@@ -30,13 +70,24 @@ def check(config: ExperimentConfig, workdir: pathlib.Path) -> None:
                 f"({'; '.join(changed)}). Choose another --workdir, or give the same "
                 "values."
             )
-    elif latest(workdir) is not None:
-        raise UserError(
-            f"{workdir} has checkpoints but no {CONFIG_FILE}. Choose another --workdir."
-        )
-    workdir.mkdir(parents=True, exist_ok=True)
-    if not os.access(workdir, os.W_OK | os.X_OK):
-        raise UserError(f"{workdir} cannot be written. Choose another --workdir.")
+        if not steps:
+            raise UserError(
+                f"{workdir} has a {CONFIG_FILE} but no checkpoint to go on from. Bring "
+                f"{DIRECTORY}/ back from a copy, or begin anew with another --workdir."
+            )
+        return True
+    log = workdir / METRICS_FILE
+    for found, what in (
+        (any(steps), "checkpoints"),
+        (any((workdir / DIRECTORY).glob("*.damaged*")), "damaged checkpoints"),
+        (log.exists() and log.stat().st_size > 0, f"a {METRICS_FILE}"),
+    ):
+        if found:
+            raise UserError(
+                f"{workdir} has {what} but no {CONFIG_FILE}. Bring that back from a "
+                "copy, or choose another --workdir."
+            )
+    return False
 
 
 def write_config(

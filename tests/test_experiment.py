@@ -4,6 +4,8 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +18,7 @@ from PIL import Image
 
 from hcm_tf import checkpoint, experiment
 from hcm_tf.errors import UserError
+from hcm_tf.trainer import Trainer
 
 ROOT = pathlib.Path(__file__).parents[1]
 FLAGS = {
@@ -289,15 +292,141 @@ def test_a_full_disk_is_one_line_and_loses_nothing(folder, small_disk):
     assert "after step 7 of 7" in train(folder, workdir).stdout
 
 
-def test_a_damaged_checkpoint_is_named(finished, folder, tmp_path):
+def test_damage_costs_the_steps_since_the_checkpoint_before(finished, folder, tmp_path):
     workdir = tmp_path / "run"
-    assert train(folder, workdir, steps=3).returncode == 0
-    (data,) = (workdir / "checkpoints").glob("*.data-*")
-    data.write_bytes(data.read_bytes()[:1000])
+    shutil.copytree(finished[0], workdir)
+    assert checkpoint.saved_steps(workdir) == [7, 6]
+    newest, older = sorted((workdir / "checkpoints").glob("*.data-*"), reverse=True)
+    newest.write_bytes(newest.read_bytes()[:1000])
     done = train(folder, workdir)
-    assert done.returncode == 1
-    assert "ckpt-3" in done.stderr.splitlines()[-1]
+    assert done.returncode == 0, done.stderr
+    assert "ckpt-7 is damaged" in done.stderr
+    assert "resumes after step 6" in done.stdout
+    assert_same_weights(workdir, finished[0])
+    assert lines(workdir) == lines(finished[0])
+
+    older.write_bytes(b"")
+    newest.write_bytes(newest.read_bytes()[:1000])
+    log = (workdir / "metrics.jsonl").read_bytes()
+    for _ in range(2):
+        again = train(folder, workdir)
+        assert again.returncode == 1
+        line = again.stderr.splitlines()[-1]
+        assert line.startswith("train_main: ")
+        assert "begin anew with another --workdir" in line
+        assert "Traceback" not in again.stderr
+        assert (workdir / "metrics.jsonl").read_bytes() == log
+        assert checkpoint.saved_steps(workdir) == [7, 6]
+
+
+def test_divergence_ends_a_run_and_a_lower_rate_goes_on(folder, tmp_path):
+    workdir = tmp_path / "run"
+    flags = {"steps": 80, "checkpoint_every": 10, "log_every": 5, "image_every": 100}
+    done = train(folder, workdir, learning_rate=1.0, **flags)
+    assert done.returncode == 1, done.stdout
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("train_main: training has diverged: at step ")
+    assert "below 1 to go on" in line
     assert "Traceback" not in done.stderr
+    good = int(re.search(r"checkpoint is that of step (\d+)", line)[1])
+    assert checkpoint.latest(workdir)[1] == good
+    for step in checkpoint.saved_steps(workdir):
+        assert checkpoint.damage(f"{workdir}/checkpoints/ckpt-{step}") is None
+    assert all(np.isfinite(list(row.values())).all() for row in lines(workdir))
+
+    flags["steps"] = good + 5
+    more = train(folder, workdir, learning_rate=1e-6, **flags)
+    assert more.returncode == 0, more.stderr
+    assert f"resumes after step {good}" in more.stdout
+    values = weights(workdir)
+    rates = [values[name] for name in values if "learning_rate" in name]
+    np.testing.assert_allclose(rates, [1e-6, 1e-6], rtol=1e-6)
+    assert {"step": good, "learning_rate": 1e-6} in lines(workdir)
+
+
+def test_a_second_run_is_refused_until_the_first_is_killed(folder, tmp_path):
+    workdir = tmp_path / "run"
+    first = subprocess.Popen(
+        command(folder, workdir, steps=100_000),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for_step(first, workdir, 8)
+        second = train(folder, workdir, steps=100_000)
+        assert second.returncode == 1
+        assert second.stdout == ""
+        line = second.stderr.splitlines()[-1]
+        assert line.startswith(f"train_main: {workdir} is in use: process {first.pid}")
+        assert first.poll() is None
+    finally:
+        first.kill()
+        first.wait()
+    third = train(folder, workdir, steps=100_000, seconds=0.001)
+    assert third.returncode == 0, third.stderr
+    steps = [row["step"] for row in lines(workdir) if "critic_loss" in row]
+    assert len(steps) >= 3
+    assert steps == sorted(set(steps))
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"dataset": "folder:/" + "long" * 100}, "File name too long"),
+        ({"dataset": "avatars", "data_dir": "/dev/null"}, "Not a directory"),
+    ],
+)
+def test_errors_of_the_data_are_not_those_of_the_workdir(
+    values, reason, tiny_config, tmp_path
+):
+    config = dataclasses.replace(
+        tiny_config, data=dataclasses.replace(tiny_config.data, **values)
+    )
+    with pytest.raises(UserError) as error:
+        experiment.run(config, tmp_path / "run")
+    assert reason in str(error.value)
+    assert str(tmp_path) not in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.fixture
+def failing(monkeypatch, folder, tiny_config):
+    """A run whose training fails as the function given fails."""
+
+    def run(fail, workdir):
+        monkeypatch.setattr(Trainer, "fit", lambda *_, **__: fail())
+        data = dataclasses.replace(
+            tiny_config.data,
+            dataset=f"folder:{folder}",
+            data_dir=str(folder.parent),
+            held_out=8,
+        )
+        return experiment.run(dataclasses.replace(tiny_config, data=data), workdir)
+
+    return run
+
+
+def test_running_out_of_memory_is_not_the_workdir_s_fault(failing, tmp_path):
+    @tf.function
+    def allocate():
+        return tf.zeros([tf.constant(2**20), 2**20, 2**10])
+
+    with pytest.raises(UserError) as error:
+        failing(allocate, tmp_path / "run")
+    text = str(error.value)
+    assert text.startswith("out of memory: OOM when allocating tensor")
+    assert "--recompute" in text
+    assert "--batch_size" in text
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize("kind", [ValueError, FileNotFoundError])
+def test_a_mistake_of_ours_is_not_blamed_on_anything(kind, failing, tmp_path):
+    def fail():
+        raise kind("a mistake of ours")
+
+    with pytest.raises(kind, match="a mistake of ours"):
+        failing(fail, tmp_path / "run")
 
 
 def test_checkpoints_without_configuration_are_refused(finished, tmp_path, tiny_config):

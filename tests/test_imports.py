@@ -48,7 +48,9 @@ ALLOWED = {
     "evaluation": {"networks"},
     "checkpoint": {"networks", "config", "errors"},
     "run_directory": {"checkpoint", "config", "errors"},
-    "callbacks": {"evaluation", "pictures"},
+    "run_lock": {"errors"},
+    "divergence": {"errors"},
+    "callbacks": {"evaluation", "pictures", "divergence", "run_directory"},
     "explain": {
         *("config", "errors", "networks", "checkpoint", "data"),
         *("evaluation", "pictures", "explain"),

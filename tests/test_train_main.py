@@ -66,6 +66,29 @@ def test_wrong_flags_are_told_before_tensorflow_is_loaded():
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=120)
 
 
+@pytest.mark.parametrize("kind", ["ValueError", "OSError"])
+def test_a_mistake_of_ours_shows_its_traceback(kind, tmp_path):
+    code = (
+        "import sys; sys.path.insert(0, '.'); import train_main\n"
+        "from hcm_tf import experiment\n"
+        f"def broken(*_): raise {kind}('a mistake of ours')\n"
+        "experiment.build_trainer = broken\n"
+        "experiment.data.load = lambda *_: (None, None)\n"
+        f"sys.exit(train_main.main(['train_main.py', '--workdir={tmp_path}']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "in broken" in done.stderr
+    assert done.stderr.splitlines()[-1] == f"{kind}: a mistake of ours"
+
+
 def test_help_names_every_field_with_its_range():
     done = command("--help")
     assert "--workdir" in done.stdout
