@@ -5,7 +5,7 @@ import sys
 
 from absl import flags
 
-from hcm_tf import config_flags
+from hcm_tf import command, config_flags
 from hcm_tf.errors import UserError
 
 WORKDIR = flags.DEFINE_string(
@@ -17,6 +17,8 @@ def main(argv: list[str]) -> int:
     """Flags -> configuration -> experiment; returns the exit status."""
     try:
         config_flags.define()
+        if command.show_help(argv, flags.FLAGS, __doc__):
+            return 0
         config = config_flags.parse(argv)
     except (flags.Error, ValueError) as error:
         return refuse(error)

@@ -8,13 +8,12 @@ dense control is the same network with k = everything, trained at equal cost. Pr
 Markdown tables; --out writes them to a file.
 """
 
-import os
 import pathlib
 import sys
 
 from absl import flags
 
-from hcm_tf.errors import UserError
+from hcm_tf import command
 
 
 def define() -> flags.FlagValues:
@@ -37,16 +36,9 @@ def define() -> flags.FlagValues:
 def main(argv: list[str]) -> int:
     """Flags -> measurements -> tables; returns the exit status."""
     own = define()
-    if "--help" in argv:
-        print(f"{__doc__}\n{own.get_help()}")
-        return 0
-    try:
-        rest = own(argv)[1:]
-        if rest:
-            raise UserError(f"unexpected argument {rest[0]!r}; see --help.")
-        if own.run_dir is None:
-            raise UserError("name a run directory: --run_dir=RUN.")
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+    def act() -> None:
+        # TensorFlow takes seconds to load: only once the flags are known to be right.
         from benchmarks import explanation_study as study
 
         runs = {"sparse": own.run_dir, "dense": own.dense_run_dir}
@@ -68,10 +60,8 @@ def main(argv: list[str]) -> int:
             partial = path.with_name(path.name + ".partial")
             partial.write_text(tables + "\n")
             partial.replace(path)
-    except (UserError, flags.Error, OSError) as error:
-        print(f"explanation: {error}", file=sys.stderr)
-        return 1
-    return 0
+
+    return command.run("benchmarks.explanation", own, act, argv, about=__doc__)
 
 
 if __name__ == "__main__":

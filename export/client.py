@@ -3,32 +3,27 @@
 Speaks TensorFlow Serving's protocol, over gRPC or REST.
 """
 
-import base64
 import concurrent.futures
-import http.client
 import io
 import itertools
-import json
 import pathlib
 import random
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable
 
 import numpy as np
 from absl import flags
 from PIL import Image
 
 from export import command
+from export.grpc_client import grpc_predict
+from export.prediction import Predict, Unavailable, maximum_batch, shown
+from export.rest_client import rest_predict
 from hcm_tf import pictures
 from hcm_tf.errors import UserError
 
-SIGNATURE = "sample_png"
-# A float image of 64x64x3 is 49 KB; gRPC's own limit of 4 MB ends at 85 of them.
-MAXIMUM_MESSAGE = 256 * 2**20
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
+LARGEST_SIDE = 4096  # Of an image that is taken from a server.
 
 FLAGS = flags.FlagValues()  # Its own: tests import several commands.
 URL = flags.DEFINE_string(
@@ -49,15 +44,19 @@ COUNT = flags.DEFINE_integer(
 )
 SEED = flags.DEFINE_integer(
     "seed",
-    1,
+    0,
     "Seed of the first image; the next has the next.",
     lower_bound=-(2**31),
     upper_bound=2**31 - 1,
     flag_values=FLAGS,
 )
-OUT = flags.DEFINE_string("out", "grid.png", "Picture to write.", flag_values=FLAGS)
+OUT = flags.DEFINE_string("out", "grid.png", "PNG file to write.", flag_values=FLAGS)
 BATCH = flags.DEFINE_integer(
-    "batch", 4, "Images in a request.", lower_bound=1, flag_values=FLAGS
+    "batch",
+    4,
+    "Images in a request; more than the server draws at once are split.",
+    lower_bound=1,
+    flag_values=FLAGS,
 )
 CONCURRENCY = flags.DEFINE_integer(
     "concurrency", 4, "Requests at once.", lower_bound=1, flag_values=FLAGS
@@ -65,16 +64,10 @@ CONCURRENCY = flags.DEFINE_integer(
 DEADLINE = flags.DEFINE_float(
     "deadline",
     30.0,
-    "Seconds for one request, with all its retries.",
+    "Seconds for one request, with all its retries, however slowly it is answered.",
     lower_bound=0.1,
     flag_values=FLAGS,
 )
-
-Predict = Callable[[np.ndarray, float], list[bytes]]
-
-
-class Unavailable(Exception):
-    """The server cannot answer now; it may a little later."""
 
 
 def draw(
@@ -110,9 +103,11 @@ def draw(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    if len(files) != len(seeds):
-        raise UserError(f"asked for {len(seeds)} images, the server sent {len(files)}")
-    return np.stack([_decode(file) for file in files])
+    images = [_decode(file) for file in files]
+    shapes = sorted({image.shape for image in images})
+    if len(shapes) > 1:
+        raise UserError(f"the server sent images of different shapes: {shapes}")
+    return np.stack(images)
 
 
 def _until_available(
@@ -121,7 +116,7 @@ def _until_available(
     end = time.monotonic() + deadline
     for attempt in itertools.count():
         try:
-            return predict(seeds, max(0.001, end - time.monotonic()))
+            files = predict(seeds, max(0.001, end - time.monotonic()))
         except Unavailable as error:
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt) * random.uniform(
                 0.5, 1
@@ -132,121 +127,81 @@ def _until_available(
                     "running, and is --url right?"
                 ) from error
             time.sleep(pause)
+            continue
+        if len(files) != len(seeds):
+            raise UserError(
+                f"asked for {len(seeds)} images, the server sent {len(files)}"
+            )
+        return files
 
 
 def _decode(file: bytes) -> np.ndarray:
+    """uint8 `(height, width, 1 or 3)` of a PNG file."""
     try:
-        pixels = np.asarray(Image.open(io.BytesIO(file)))
-    except OSError as error:
-        raise UserError(f"the server sent what is no image: {error}") from error
+        with Image.open(io.BytesIO(file), formats=["PNG"]) as image:
+            if image.mode not in ("L", "RGB"):
+                raise ValueError(f"a PNG of mode {image.mode}")
+            if max(image.size) > LARGEST_SIDE:
+                raise ValueError(f"a PNG of {image.width} x {image.height} pixels")
+            pixels = np.asarray(image)
+    # What Pillow raises of a damaged file, and the warning of a huge one.
+    except (
+        *(OSError, SyntaxError, ValueError, EOFError),
+        *(Image.DecompressionBombError, Image.DecompressionBombWarning),
+    ) as error:
+        raise UserError(
+            f"the server sent what is no image to show: {shown(error)}"
+        ) from error
     return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
 
 
-def grpc_predict(address: str, model: str) -> Predict:
-    """Requests over gRPC to host:port."""
-    import grpc
-    import tensorflow as tf
-    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
-
-    channel = grpc.insecure_channel(
-        address,
-        options=[
-            ("grpc.max_receive_message_length", MAXIMUM_MESSAGE),
-            ("grpc.max_send_message_length", MAXIMUM_MESSAGE),
-            # The pauses are `draw`'s: the channel must not wait longer than they do.
-            ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.max_reconnect_backoff_ms", 1000),
-        ],
-    )
-    stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-
-    def predict(seeds: np.ndarray, seconds: float) -> list[bytes]:
-        request = predict_pb2.PredictRequest()
-        request.model_spec.name = model
-        request.model_spec.signature_name = SIGNATURE
-        request.inputs["seed"].CopyFrom(tf.make_tensor_proto(seeds, tf.int32))
-        request.output_filter.append("image_bytes")
-        try:
-            response = stub.Predict(request, timeout=seconds)
-        except grpc.RpcError as error:
-            if error.code() == grpc.StatusCode.UNAVAILABLE:
-                raise Unavailable(error.details()) from error
-            raise UserError(
-                f"{address} answered {error.code().name}: {error.details()}"
-            ) from error
-        return list(response.outputs["image_bytes"].string_val)
-
-    return predict
+def _predict() -> Predict:
+    """The protocol that the flags ask for."""
+    url = URL.value
+    if not url:
+        raise UserError("--url is required: localhost:8500, or http://localhost:8501")
+    over_http = url.startswith(("http://", "https://"))
+    if GRPC.value and (REST.value or over_http):
+        raise UserError("--grpc takes host:port in --url, and no --rest")
+    if REST.value or over_http:
+        return rest_predict(url if over_http else f"http://{url}", MODEL.value)
+    address = url.removeprefix("grpc://")
+    if "://" in address:
+        raise UserError(f"--url={url}: expected host:port, or http://host:port")
+    return grpc_predict(address, MODEL.value)
 
 
-def rest_predict(url: str, model: str) -> Predict:
-    """Requests over REST to http://host:port."""
-    target = f"{url.rstrip('/')}/v1/models/{model}:predict"
-
-    def predict(seeds: np.ndarray, seconds: float) -> list[bytes]:
-        # One instance a row: of a signature with one input, the bare value.
-        body = {"signature_name": SIGNATURE, "instances": seeds.tolist()}
-        request = urllib.request.Request(
-            target, json.dumps(body).encode(), {"Content-Type": "application/json"}
+def _batch() -> int:
+    """Images in a request: `--batch`, or as many as the server draws at once."""
+    most = maximum_batch()
+    if min(BATCH.value, COUNT.value) > most:
+        print(
+            f"--batch={BATCH.value} is above the server's limit of {most} images a "
+            f"request (export/serving/batching.config): {COUNT.value} images are asked "
+            f"for in {-(-COUNT.value // most)} requests."
         )
-        try:
-            with urllib.request.urlopen(request, timeout=seconds) as response:
-                answer = json.load(response)
-        except urllib.error.HTTPError as error:
-            reason = _reason(error)
-            if error.code == 503:
-                raise Unavailable(reason) from error
-            raise UserError(f"{target} answered {error.code}: {reason}") from error
-        except TimeoutError as error:
-            raise UserError(f"{target}: no answer within {seconds:.1f} s") from error
-        except (OSError, http.client.HTTPException) as error:
-            raise Unavailable(str(error)) from error
-        except ValueError as error:
-            raise UserError(f"{target} sent no JSON: {error}") from error
-        return [_bytes_of(row) for row in answer["predictions"]]
-
-    return predict
-
-
-def _bytes_of(row: dict) -> bytes:
-    # With several outputs a row holds them by name.
-    return base64.b64decode(row.get("image_bytes", row)["b64"])
-
-
-def _reason(error: urllib.error.HTTPError) -> str:
-    body = error.read()
-    try:
-        return json.loads(body)["error"]
-    except (ValueError, KeyError, TypeError):
-        return error.reason
+    return min(BATCH.value, most)
 
 
 def main() -> None:
-    if URL.value is None:
-        raise UserError("--url is needed: localhost:8500, or http://localhost:8501")
-    over_http = URL.value.startswith(("http://", "https://"))
-    if GRPC.value and (REST.value or over_http):
-        raise UserError("--grpc takes host:port in --url, and no --rest")
     if SEED.value + COUNT.value > 2**31:
         raise UserError("the last seed, --seed + --count - 1, must be below 2**31")
-    if REST.value or over_http:
-        url = URL.value if over_http else f"http://{URL.value}"
-        predict = rest_predict(url, MODEL.value)
-    else:
-        predict = grpc_predict(URL.value.removeprefix("grpc://"), MODEL.value)
+    out = pathlib.Path(OUT.value)
+    if out.suffix.lower() != ".png":
+        raise UserError(f"--out={out}: a PNG file is written; let it end with .png")
+    predict = _predict()
     began = time.perf_counter()
     pixels = draw(
         predict,
         np.arange(SEED.value, SEED.value + COUNT.value, dtype="int64").astype("int32"),
-        batch=BATCH.value,
+        batch=_batch(),
         concurrency=CONCURRENCY.value,
         deadline=DEADLINE.value,
     )
     seconds = time.perf_counter() - began
-    out = pathlib.Path(OUT.value)
     pictures.write_png(out, pictures.grid(pixels / 127.5 - 1.0))
     print(f"{out}: {len(pixels)} images in {seconds:.2f} s")
 
 
 if __name__ == "__main__":
-    sys.exit(command.run("export.client", FLAGS, main))
+    sys.exit(command.run("export.client", FLAGS, main, about=__doc__))

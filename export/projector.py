@@ -6,7 +6,6 @@ tensorboard --logdir=RUN/projector
 """
 
 import json
-import os
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from absl import flags
 
-from hcm_tf.errors import UserError
+from hcm_tf import command
 
 if TYPE_CHECKING:
     from hcm_tf.networks.levels import Level
@@ -255,17 +254,8 @@ def define() -> flags.FlagValues:
 def main(argv: list[str]) -> int:
     """Flags -> files; returns the exit status."""
     own = define()
-    if "--help" in argv:
-        print(f"{__doc__}\n{own.get_help()}")
-        return 0
-    try:
-        rest = own(argv)[1:]
-        if rest:
-            raise UserError(f"unexpected argument {rest[0]!r}; see --help.")
-        if own.run_dir is None:
-            raise UserError("name a run directory: --run_dir=RUN.")
-        # TensorFlow takes seconds to load: only once the flags are known to be right.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+    def act() -> None:
         out = export(
             own.run_dir,
             own.out,
@@ -275,10 +265,8 @@ def main(argv: list[str]) -> int:
             seed=own.seed,
         )
         print(f"In the browser: tensorboard --logdir={out}")
-    except (UserError, flags.Error) as error:
-        print(f"projector: {error}", file=sys.stderr)
-        return 1
-    return 0
+
+    return command.run("export.projector", own, act, argv, about=__doc__)
 
 
 if __name__ == "__main__":

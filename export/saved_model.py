@@ -34,7 +34,6 @@ UNITS = flags.DEFINE_integer(
     lower_bound=1,
     flag_values=FLAGS,
 )
-flags.mark_flag_as_required("run_dir", flag_values=FLAGS)
 
 
 def export(

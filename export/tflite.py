@@ -47,7 +47,6 @@ MAX_MEAN_ERROR = flags.DEFINE_float(
 FORCE = flags.DEFINE_boolean(
     "force", False, "Write what is above --max_mean_error.", flag_values=FLAGS
 )
-flags.mark_flag_as_required("run_dir", flag_values=FLAGS)
 
 
 def fidelities(precision: str, selections: int) -> tuple[float, ...]:

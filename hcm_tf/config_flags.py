@@ -3,7 +3,7 @@
 import dataclasses
 from typing import get_type_hints
 
-from absl import app, flags
+from absl import flags
 
 from hcm_tf.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig
 
@@ -35,8 +35,7 @@ class _NumbersSerializer(flags.ArgumentSerializer):
 
 
 def define() -> None:
-    """Defines every flag, and --help; defaults are those of the dataclasses."""
-    app.define_help_flags()
+    """Defines every flag; defaults are those of the dataclasses."""
     for section in SECTIONS.values():
         hints = get_type_hints(section)
         for field in dataclasses.fields(section):
@@ -52,7 +51,6 @@ def parse(argv: list[str]) -> ExperimentConfig:
     Raises:
         flags.Error: an unknown flag, a value out of range, or an argument too many.
         ValueError: two values do not fit each other.
-        SystemExit: `--help` was asked for, and printed.
     """
     rest = flags.FLAGS(argv)[1:]
     if rest:

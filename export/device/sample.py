@@ -85,6 +85,10 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if min(options.count, options.batch, options.threads) < 1:
             raise ValueError("--count, --batch and --threads must be at least 1")
+        if not options.out.lower().endswith(".png"):
+            raise ValueError(
+                f"--out={options.out}: a PNG file is written; let it end with .png"
+            )
         seeds = np.arange(options.seed, options.seed + options.count)
         if seeds[0] < -(2**31) or seeds[-1] >= 2**31:
             raise ValueError("seeds must fit 32 bits")

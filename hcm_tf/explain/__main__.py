@@ -5,12 +5,12 @@ python -m hcm_tf.explain atlas --run_dir=RUN --out=atlas/
 python -m hcm_tf.explain edit --run_dir=RUN --out=edit/ --do=remove --unit=8x8:3,4:17
 """
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
 from absl import flags
 
+from hcm_tf import command
 from hcm_tf.errors import UserError
 
 if TYPE_CHECKING:
@@ -58,35 +58,26 @@ def define() -> flags.FlagValues:
 def main(argv: list[str]) -> int:
     """Flags -> command; returns the exit status."""
     own = define()
-    if "--help" in argv:
-        print(f"{__doc__}\n{own.get_help()}")
-        return 0
-    try:
-        command, *rest = own(argv)[1:] or COMMANDS[:1]
-        if command not in COMMANDS or rest:
-            unexpected = rest[0] if command in COMMANDS else command
-            raise UserError(f"unexpected argument {unexpected!r}; see --help.")
-        if own.run_dir is None:
-            raise UserError("name a run directory: --run_dir=RUN.")
+
+    def act(chosen: str) -> None:
         for name in ("image", "into_image"):
             seeds = ("seed", "count") if name == "image" else ("into_seed",)
             if own[name].present and any(own[seed].present for seed in seeds):
                 raise UserError(f"give --{name} or --{seeds[0]}, not both.")
-        # TensorFlow takes seconds to load: only once the flags are known to be right.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        print(_run(command, own))
-    except (UserError, flags.Error) as error:
-        print(f"hcm_tf.explain: {error}", file=sys.stderr)
-        return 1
-    return 0
+        print(_run(chosen, own))
+
+    return command.run(
+        "hcm_tf.explain", own, act, argv, about=__doc__, commands=COMMANDS
+    )
 
 
-def _run(command: str, own: flags.FlagValues) -> str:
+def _run(chosen: str, own: flags.FlagValues) -> str:
+    # TensorFlow takes seconds to load: only once the flags are known to be right.
     from hcm_tf.explain import commands
 
     source = _source(own, own.image, own.seed)
     shared = {"memory_mb": own.memory_mb}
-    if command == "edit":
+    if chosen == "edit":
         return commands.make_edit(
             own.run_dir,
             own.out,
@@ -103,7 +94,7 @@ def _run(command: str, own: flags.FlagValues) -> str:
             **shared,
         )
     shared["levels"] = own.level
-    if command == "atlas":
+    if chosen == "atlas":
         shared |= {"samples": own.samples, "tiles": own.tiles}
         return commands.make_atlas(own.run_dir, own.out, source, **shared)
     shared |= {"roots": own.roots, "breadth": own.breadth}

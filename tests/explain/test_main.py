@@ -216,7 +216,7 @@ def test_edits(tiny_run, tmp_path, arguments):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "name a run directory"),
+        ([], "--run_dir is required: the directory of a finished run"),
         (["atlos"], "unexpected argument 'atlos'"),
         (["atlas", "more"], "unexpected argument 'more'"),
         (["--run_dir={run}", "--image={photo}", "--seed=1"], "not both"),

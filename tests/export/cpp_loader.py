@@ -20,7 +20,7 @@ class CppError(Exception):
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(f"{code}: {message}")
-        self.code = code
+        self.code, self.text = code, message
 
 
 class _Buffer(ctypes.Structure):

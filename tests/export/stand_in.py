@@ -1,45 +1,95 @@
 """A stand-in for a model server: NOT TensorFlow Serving, a test double.
 
-It answers TensorFlow Serving's documented protocol (gRPC Predict; REST v1 predict and
-status) on the loopback interface, by the same C++ loader, and does nothing else that a
-server does: no batching, no versions, no reloading.
+It answers the documented protocol (gRPC Predict; REST v1 predict, status and metadata)
+on the loopback interface, by the same C++ loader. What it refuses, and with which
+status, was read off the real server's source: `http_rest_api_handler.cc`,
+`json_tensor.cc`, `predict_util.cc`, `get_model_status_impl.cc`, `batching_session.cc`.
+It was never compared with the real one running.
+
+What it is not: it does not share batches between callers (of batching it has the limit
+alone), load, reload, label or unload versions, warm up, classify or regress, stream,
+authenticate, compress or measure; the words of its messages are partly its own.
 """
 
-import base64
 import concurrent.futures
 import contextlib
 import http.server
 import json
+import re
 import threading
 
 import grpc
-import numpy as np
+import json_tensors
 import tensorflow as tf
-from cpp_loader import CppError, CppModel
-from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+from cpp_loader import INVALID_ARGUMENT, CppError, CppModel
+from google.protobuf import json_format
+from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
 
-HTTP_STATUS = {3: 400, 5: 404, 14: 503}
+from export.prediction import maximum_batch
+
+NOT_FOUND, FAILED_PRECONDITION, UNIMPLEMENTED, UNAVAILABLE = 5, 9, 12, 14
 CODES = {code.value[0]: code for code in grpc.StatusCode}
-NOT_FOUND, UNAVAILABLE = 5, 14
+HTTP_STATUS = {
+    INVALID_ARGUMENT: 400,
+    4: 504,
+    NOT_FOUND: 404,
+    8: 429,
+    FAILED_PRECONDITION: 400,
+    11: 400,
+    UNIMPLEMENTED: 501,
+    UNAVAILABLE: 503,
+}
+VERSION = 1
+DEFAULT_SIGNATURE = "serving_default"
+PREDICT_PATH = re.compile(
+    r"/v1/models/([^/:]+)(?:/versions/(\d+))?:(classify|regress|predict)", re.I
+)
+STATUS_PATH = re.compile(
+    r"/v1/models(?:/([^/:]+))?(?:/versions/(\d+))?(/metadata)?", re.I
+)
 
 
 class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
     """The models, and what the tests want to know or to provoke.
 
     Attributes:
+        maximum_batch: rows of a request for all outputs; None: as without batching.
         failures: how many of the next requests are answered with UNAVAILABLE.
         delay: an event that requests wait for; None: they do not.
         most_at_once: the largest number of requests that were open together.
+        sizes: rows of each request that was answered.
     """
 
     def __init__(self, directories: dict) -> None:
         self.models = {name: CppModel(path) for name, path in directories.items()}
         self.lock = threading.Lock()
-        self.failures = 0
-        self.delay = None
-        self.open = self.most_at_once = self.answered = 0
+        self.open = 0
+        self.reset()
 
-    def run(self, model: str, signature: str, inputs: dict) -> dict:
+    def reset(self) -> None:
+        """As it was started, for the next test."""
+        self.maximum_batch = maximum_batch()
+        self.failures, self.delay, self.most_at_once, self.sizes = 0, None, 0, []
+
+    def model(self, name: str, version: int | None = None) -> CppModel:
+        if name not in self.models or version not in (None, VERSION):
+            which = "Latest" if version is None else "Specific"
+            raise CppError(
+                NOT_FOUND,
+                f"Servable not found for request: {which}"
+                f"({name}{'' if version is None else f', {version}'})",
+            )
+        return self.models[name]
+
+    def run(
+        self, model: CppModel, signature: str, inputs: dict, wanted: list[str]
+    ) -> dict:
+        """What both protocols share, once the inputs are tensors."""
         with self.lock:
             self.open += 1
             self.most_at_once = max(self.open, self.most_at_once)
@@ -50,80 +100,178 @@ class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
                 self.delay.wait(20)
             if fail:
                 raise CppError(UNAVAILABLE, "the stand-in was told to fail")
-            if model not in self.models:
-                raise CppError(NOT_FOUND, f"Servable not found for request: {model}")
+            definition = _signature(model, signature, FAILED_PRECONDITION)
+            _check_names(definition, inputs, wanted)
+            rows = self._rows(definition, inputs, wanted)
             with self.lock:  # One status object a model.
-                self.answered += 1
-                return self.models[model].run(signature, **inputs)
+                outputs = model.run(signature or DEFAULT_SIGNATURE, **inputs)
+                self.sizes.append(rows)
+            return {name: outputs[name] for name in wanted or outputs}
         finally:
             with self.lock:
                 self.open -= 1
 
+    def _rows(self, definition, inputs: dict, wanted: list[str]) -> int | None:
+        """The rows of a request, if it would go through the batcher.
+
+        Raises:
+            CppError: INVALID_ARGUMENT, more than fit a batch.
+        """
+        # Requests for other outputs than the signature's go around the batcher.
+        filtered = bool(wanted) and {*wanted} != {*definition.outputs}
+        if self.maximum_batch is None or filtered:
+            return None
+        if any(value.ndim == 0 for value in inputs.values()):
+            raise CppError(
+                INVALID_ARGUMENT,
+                "Batching Run() input tensors must have at least one dimension",
+            )
+        rows = len(next(iter(inputs.values())))
+        if rows > self.maximum_batch:
+            raise CppError(
+                INVALID_ARGUMENT,
+                f"Task size {rows} is larger than maximum input batch size "
+                f"{self.maximum_batch}",
+            )
+        return rows
+
     def Predict(self, request, context):
-        inputs = {key: tf.make_ndarray(value) for key, value in request.inputs.items()}
         spec = request.model_spec
         try:
-            outputs = self.run(spec.name, spec.signature_name, inputs)
+            if not request.HasField("model_spec"):
+                raise CppError(INVALID_ARGUMENT, "Missing ModelSpec")
+            version = spec.version.value if spec.HasField("version") else None
+            inputs = {key: _array(key, value) for key, value in request.inputs.items()}
+            outputs = self.run(
+                self.model(spec.name, version),
+                spec.signature_name,
+                inputs,
+                list(request.output_filter),
+            )
         except CppError as error:
-            context.abort(CODES[error.code], str(error))
+            context.abort(CODES[error.code], error.text)
         response = predict_pb2.PredictResponse()
-        for key in request.output_filter or outputs:
-            response.outputs[key].CopyFrom(tf.make_tensor_proto(outputs[key]))
+        response.model_spec.name = spec.name
+        response.model_spec.version.value = VERSION
+        response.model_spec.signature_name = spec.signature_name or DEFAULT_SIGNATURE
+        for key, value in outputs.items():
+            response.outputs[key].CopyFrom(tf.make_tensor_proto(value))
         return response
 
-    def predict_over_rest(self, model: str, body: dict) -> dict:
-        signature = body.get("signature_name", "serving_default")
-        info = (
-            self.models[model].signatures[signature] if model in self.models else None
+    def post(self, path: str, body: bytes) -> dict:
+        """Answers POST."""
+        found = PREDICT_PATH.fullmatch(path)
+        if found is None:
+            raise CppError(INVALID_ARGUMENT, f"Malformed request: POST {path}")
+        name, version, verb = found.groups()
+        if verb.lower() != "predict":
+            raise CppError(UNIMPLEMENTED, f"the stand-in does not {verb}")
+        request = json_tensors.parse(body)
+        model = self.model(name, int(version) if version else None)
+        signature = request.get("signature_name", "")
+        infos = _signature(model, signature, INVALID_ARGUMENT).inputs
+        inputs, in_rows = json_tensors.tensors(request, infos)
+        return json_tensors.answer(self.run(model, signature, inputs, []), in_rows)
+
+    def get(self, path: str) -> dict:
+        """Answers GET: the status of a model, or its signatures."""
+        found = STATUS_PATH.fullmatch(path)
+        if found is None:
+            raise CppError(INVALID_ARGUMENT, f"Malformed request: GET {path}")
+        name, version, metadata = found.groups()
+        if not name:
+            raise CppError(INVALID_ARGUMENT, "Missing model name in request.")
+        version = int(version) if version else None
+        if metadata:
+            return _metadata(name, self.model(name, version))
+        if version is not None and version != VERSION:
+            raise CppError(
+                NOT_FOUND, f"Could not find version {version} of model {name}"
+            )
+        if name not in self.models:
+            raise CppError(NOT_FOUND, f"Could not find any versions of model {name}")
+        response = get_model_status_pb2.GetModelStatusResponse()
+        status = response.model_version_status.add(version=VERSION, state="AVAILABLE")
+        status.status.error_code = 0
+        return _as_json(response)
+
+
+def _array(key: str, tensor):
+    try:
+        return tf.make_ndarray(tensor)
+    except (TypeError, ValueError) as error:
+        raise CppError(INVALID_ARGUMENT, f"tensor parsing error: {key}") from error
+
+
+def _signature(model: CppModel, name: str, code: int):
+    name = name or DEFAULT_SIGNATURE
+    if name not in model.signatures:
+        # The two protocols look it up in different places.
+        raise CppError(
+            code,
+            f'Serving signature key "{name}" not found.'
+            if code == FAILED_PRECONDITION
+            else f'Serving signature name: "{name}" not found in signature def',
         )
-        if info is None:
-            raise CppError(NOT_FOUND, f"Servable not found for request: {model}")
-        ((name, tensor),) = info.inputs.items()
-        dtype = tf.as_dtype(tensor.dtype)
-        rows = [_from_json(row) for row in body["instances"]]
-        try:
-            x = np.array(rows, object if dtype == tf.string else dtype.as_numpy_dtype)
-        except ValueError as error:
-            raise CppError(3, str(error)) from error
-        outputs = self.run(model, signature, {name: x})
-        count = len(next(iter(outputs.values())))
-        rows = [
-            {key: _to_json(value[row]) for key, value in outputs.items()}
-            for row in range(count)
-        ]
-        # Of a single output the server sends the bare values.
-        if len(outputs) == 1:
-            rows = [next(iter(row.values())) for row in rows]
-        return {"predictions": rows}
+    return model.signatures[name]
 
 
-def _from_json(row):
-    if isinstance(row, dict) and row.keys() == {"b64"}:
-        return base64.b64decode(row["b64"])
-    return row
+def _check_names(definition, inputs: dict, wanted: list[str]) -> None:
+    if inputs.keys() != {*definition.inputs}:
+        raise CppError(
+            INVALID_ARGUMENT,
+            f"input size does not match signature: {len(inputs)}!="
+            f"{len(definition.inputs)} or other names: {sorted(inputs)} against "
+            f"{sorted(definition.inputs)}",
+        )
+    for name in wanted:
+        if name not in definition.outputs:
+            raise CppError(
+                INVALID_ARGUMENT,
+                f"output tensor alias not found in signature: {name} Outputs expected "
+                f"to be in the set {sorted(definition.outputs)}.",
+            )
+    if len({*wanted}) < len(wanted):
+        raise CppError(INVALID_ARGUMENT, "duplicate output tensor alias")
 
 
-def _to_json(value):
-    if isinstance(value, bytes):
-        return {"b64": base64.b64encode(value).decode()}
-    return value.tolist()
+def _metadata(name: str, model: CppModel) -> dict:
+    response = get_model_metadata_pb2.GetModelMetadataResponse()
+    response.model_spec.name = name
+    response.model_spec.version.value = VERSION
+    signatures = get_model_metadata_pb2.SignatureDefMap()
+    for key, value in model.meta_graph.signature_def.items():
+        signatures.signature_def[key].CopyFrom(value)
+    response.metadata["signature_def"].Pack(signatures)
+    return _as_json(response)
+
+
+def _as_json(message) -> dict:
+    return json_format.MessageToDict(
+        message,
+        preserving_proto_field_name=True,
+        always_print_fields_with_no_presence=True,
+    )
 
 
 def _handler(stand_in: StandIn):
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            model, _, verb = self.path.removeprefix("/v1/models/").partition(":")
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            self._answer(lambda: stand_in.post(self.path, body))
+
+        def do_GET(self):
+            self._answer(lambda: stand_in.get(self.path))
+
+        def _answer(self, action):
             try:
-                if verb != "predict":
-                    raise CppError(3, f"Malformed request: POST {self.path}")
-                self._send(200, stand_in.predict_over_rest(model, body))
+                self._send(200, action())
             except CppError as error:
-                self._send(HTTP_STATUS.get(error.code, 500), {"error": str(error)})
+                self._send(HTTP_STATUS.get(error.code, 500), {"error": error.text})
 
         def _send(self, status, answer):
             data = json.dumps(answer).encode()
-            with contextlib.suppress(BrokenPipeError):  # The client gave up.
+            with contextlib.suppress(ConnectionError):  # The client gave up.
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(data)))

@@ -1,20 +1,33 @@
 """The client over real gRPC and REST, against a stand-in on the loopback interface."""
 
+import base64
+import concurrent.futures
+import io
+import pathlib
+import re
 import socket
+import subprocess
+import sys
 import threading
+import time
 
 import numpy as np
+import odd_servers
 import pytest
 import stand_in
+import tensorflow as tf
 from google.protobuf import text_format
+from odd_servers import dripping, http, raw
 from PIL import Image
 from tensorflow_serving.config import model_server_config_pb2
 
-from export import client, command
+from export import client, command, grpc_messages, prediction
 from export.latents import latents
 from hcm_tf import pictures
 from hcm_tf.data.conversion import to_uint8
 from hcm_tf.errors import UserError
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +38,7 @@ def module_server(exported):
 
 @pytest.fixture
 def server(module_server):
-    module_server.failures, module_server.delay = 0, None
-    module_server.most_at_once = module_server.answered = 0
+    module_server.reset()
     return module_server
 
 
@@ -63,7 +75,7 @@ def test_unavailable_is_tried_again(predict, server, loaded):
     server.failures = 3
     np.testing.assert_array_equal(draw(predict), expected(loaded, range(5)))
     assert server.failures == 0
-    assert server.answered == 3
+    assert sorted(server.sizes) == [1, 2, 2]
 
 
 def test_requests_are_concurrent(predict, server):
@@ -126,7 +138,8 @@ def test_messages_above_four_megabytes_arrive(server):
     request.model_spec.name = "generator"
     request.model_spec.signature_name = "sample"
     request.inputs["seed"].CopyFrom(tf.make_tensor_proto(np.arange(400, dtype="int32")))
-    limit = [("grpc.max_receive_message_length", client.MAXIMUM_MESSAGE)]
+    limit = [("grpc.max_receive_message_length", prediction.MAXIMUM_MESSAGE)]
+    server.maximum_batch = None
     for options, ok in ((None, False), (limit, True)):
         with grpc.insecure_channel(server.grpc_address, options=options) as channel:
             stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
@@ -173,3 +186,339 @@ def test_models_config_is_what_the_server_reads():
         "generator": "/models/generator",
         "encoder": "/models/encoder",
     }
+
+
+def png(size=(4, 4), mode="RGB"):
+    width, height = size
+    shape = (height, width, 3) if mode == "RGB" else (height, width)
+    noise = np.random.default_rng(0).integers(0, 256, shape, "uint8")
+    image = Image.fromarray(noise)
+    file = io.BytesIO()
+    (image.convert("P") if mode == "P" else image).save(file, "PNG")
+    return file.getvalue()
+
+
+def encoded(*files):
+    return [{"b64": base64.b64encode(file).decode()} for file in files]
+
+
+# Every answer is for two seeds.
+ODD_ANSWERS = {
+    "an empty object": (http({}), "without a list of `predictions`"),
+    "a list": (http([1, 2, 3]), "without a list of `predictions`"),
+    "null": (http(None), "without a list of `predictions`"),
+    "a number": (http(7), "without a list of `predictions`"),
+    "predictions of another kind": (
+        http({"predictions": {"a": 1}}),
+        "without a list of `predictions`",
+    ),
+    "rows of floats": (http({"predictions": [[0.5], [1]]}), "no images"),
+    "numbers": (http({"predictions": [1, 2]}), "no images"),
+    "text": (http({"predictions": ["a", "b"]}), "no images"),
+    "null rows": (http({"predictions": [None, None]}), "no images"),
+    "other outputs": (http({"predictions": [{"images": [1]}] * 2}), "no images"),
+    "no base64": (http({"predictions": [{"b64": "%%"}] * 2}), "no images"),
+    "base64 of another type": (http({"predictions": [{"b64": 5}] * 2}), "no images"),
+    "no PNG": (http({"predictions": encoded(b"x", b"x")}), "no image to show"),
+    "another format": (http({"predictions": encoded(b"BM" + bytes(60)) * 2}), "no im"),
+    "half a PNG": (
+        http({"predictions": encoded(png((64, 64))[:-40]) * 2}),
+        "no image to show",
+    ),
+    "a palette": (http({"predictions": encoded(png(mode="P")) * 2}), "mode P"),
+    "a giant": (http({"predictions": encoded(png((5000, 1))) * 2}), "5000 x 1"),
+    "two sizes": (
+        http({"predictions": encoded(png((4, 4)), png((5, 4)))}),
+        "different shapes",
+    ),
+    "one too few": (http({"predictions": encoded(png())}), "the server sent 1"),
+    "one too many": (http({"predictions": encoded(png()) * 3}), "the server sent 3"),
+    "no JSON": (http(b"<html>"), "sent no JSON"),
+    "no text": (http(b"\xff\xfe\x1b[31m"), "sent no JSON"),
+    "an abyss": (http(b"[" * 100_000), "sent no JSON"),
+    "nothing": (http(b""), "sent no JSON"),
+    "a redirect": (
+        http(b"", "302 Found", "Location: http://127.0.0.1:1/\r\n"),
+        "redirected to http://127.0.0.1:1/",
+    ),
+    "a permanent redirect": (
+        http(b"", "308 Permanent Redirect", "Location: /there\r\n"),
+        "redirected to /there",
+    ),
+    "a redirect to nowhere": (http(b"", "301 Moved"), "redirected to nowhere"),
+    "an error without JSON": (http(b"\x1b[2Jgone", "500 Oh no"), "answered 500: Oh no"),
+    "an error with odd JSON": (http([1], "400 Bad"), "answered 400: Bad"),
+    "an error that is no text": (http({"error": {"a": 1}}, "400 Bad"), "answered 400"),
+    "an error of control characters": (
+        http({"error": "\x1b]0;x\x07 bad\nseed"}, "400 Bad"),
+        "bad seed",
+    ),
+    "an endless error": (http({"error": "x" * 10**5}, "400 Bad"), "xxx..."),
+    "HTTP/2": (raw(b"\x00\x00\x12\x04\x00\x1b[31m\x00"), "did not answer in HTTP"),
+    "an odd status line": (raw(b"HTTP/1.1 abc\r\n\r\n"), "did not answer in HTTP"),
+    "a long line": (raw(b"HTTP/1.1 200 " + b"x" * 70_000), "did not answer in HTTP"),
+}
+
+
+@pytest.mark.parametrize(("reply", "told"), ODD_ANSWERS.values(), ids=ODD_ANSWERS)
+def test_odd_answers_are_one_line_of_text(reply, told, tmp_path, capsys):
+    out = tmp_path / "grid.png"
+    with odd_servers.serve(reply) as port:
+        status = run_command(
+            [f"--url=http://127.0.0.1:{port}", "--count=2", f"--out={out}"]
+        )
+    shown = capsys.readouterr().err
+    assert status == 1
+    (line,) = shown.splitlines()
+    assert line.startswith("client: ")
+    assert line.isprintable()
+    assert told in line
+    assert len(line) < 600
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [(raw(b""), "no answer within 0.5 s"), (http(b"x", "503 Busy"), "0.5 s (Busy)")],
+)
+def test_what_may_pass_is_tried_again(reply, told):
+    asked = []
+
+    def counting(connection):
+        asked.append(1)
+        reply(connection)
+
+    with odd_servers.serve(counting) as port:
+        predict = client.rest_predict(f"http://127.0.0.1:{port}", "generator")
+        with pytest.raises(UserError, match=re.escape(told)):
+            draw(predict, count=1, deadline=0.5)
+    assert 2 <= len(asked) <= 6
+
+
+def test_an_answer_cut_short_is_tried_again():
+    short = raw(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{")
+    with odd_servers.serve(short) as port:
+        predict = client.rest_predict(f"http://127.0.0.1:{port}", "generator")
+        with pytest.raises(UserError, match=r"no answer within 0.5 s \(IncompleteR"):
+            draw(predict, count=1, deadline=0.5)
+
+
+DRIPPED = {
+    "from the first byte": b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n",
+    "the error": b"HTTP/1.1 400 Bad\r\nContent-Length: 9000\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("head", DRIPPED.values(), ids=DRIPPED)
+@pytest.mark.parametrize("at_once", [True, False], ids=["body", "headers"])
+def test_the_deadline_bounds_a_server_that_drips(head, at_once):
+    """Each read is answered in time, and the whole would take hours."""
+
+    def reply(connection):
+        if at_once:
+            connection.sendall(head)
+        dripping(b" " * 9000 if at_once else head + b" " * 9000, 0.2)(connection)
+
+    with odd_servers.serve(reply) as port:
+        predict = client.rest_predict(f"http://127.0.0.1:{port}", "generator")
+        began = time.monotonic()
+        with pytest.raises(UserError, match="no answer within"):
+            draw(predict, count=1, deadline=1.0)
+        assert 0.9 <= time.monotonic() - began < 3.0
+
+
+def test_the_command_ends_while_a_server_drips(tmp_path):
+    """Also the process: no thread that still reads keeps it."""
+    reply = dripping(b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 900, 1.0)
+    with odd_servers.serve(reply) as port:
+        began = time.monotonic()
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "export.client", "--deadline=2"),
+                *(f"--url=http://127.0.0.1:{port}", f"--out={tmp_path}/a.png"),
+            ],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        taken = time.monotonic() - began
+    assert done.returncode == 1
+    assert "no answer within 2.0 s" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert 2.0 <= taken < 30.0
+
+
+@pytest.mark.parametrize("kind", ["grpc", "rest"])
+def test_the_other_protocols_port_is_an_error_in_text(kind, server, tmp_path, capsys):
+    """gRPC's answer to HTTP/1 is binary; REST's to HTTP/2 is no gRPC."""
+    web = server.rest_url.removeprefix("http://")
+    url = web if kind == "grpc" else f"http://{server.grpc_address}"
+    arguments = [f"--url={url}", "--deadline=1", f"--out={tmp_path}/a.png"]
+    assert run_command(arguments) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.isprintable()
+    assert ("did not answer in HTTP" in line) == (kind == "rest")
+    assert not list(tmp_path.iterdir())
+
+
+def test_damaged_images_are_errors_in_words():
+    """Whatever single byte a PNG file is hit at."""
+    whole = png((8, 8))
+    refused = 0
+    for index in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[index] ^= 0xFF
+        try:
+            client.draw(
+                lambda seeds, seconds, file=bytes(damaged): [file],
+                np.zeros(1, "int32"),
+                batch=1,
+                concurrency=1,
+                deadline=1.0,
+            )
+        except UserError:
+            refused += 1
+    assert refused > len(whole) // 4
+
+
+@pytest.mark.parametrize("kind", ["grpc", "rest"])
+def test_a_large_batch_is_split_and_says_so(kind, server, loaded, tmp_path, capsys):
+    out = tmp_path / "grid.png"
+    url = server.grpc_address if kind == "grpc" else server.rest_url
+    status = run_command([f"--url={url}", "--batch=40", "--count=35", f"--out={out}"])
+    assert status == 0
+    said = capsys.readouterr().out
+    assert "--batch=40 is above the server's limit of 16 images a request" in said
+    assert "35 images are asked for in 3 requests" in said
+    assert sorted(server.sizes) == [3, 16, 16]
+    grid = pictures.grid(expected(loaded, range(35)) / 127.5 - 1.0)
+    np.testing.assert_allclose(
+        np.asarray(Image.open(out)).astype(int), grid.astype(int), rtol=0, atol=1
+    )
+
+
+def test_a_batch_that_fits_is_not_spoken_of(server, tmp_path, capsys):
+    arguments = [f"--url={server.rest_url}", "--batch=40", "--count=16"]
+    assert run_command([*arguments, f"--out={tmp_path}/a.png"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+    assert server.sizes == [16]
+
+
+def test_the_limit_is_that_of_the_servers_configuration():
+    text = prediction.BATCHING_FILE.read_text()
+    allowed = [int(size) for size in re.findall(r"allowed_batch_sizes: (\d+)", text)]
+    # The server refuses a configuration in which the last is not the limit.
+    assert prediction.maximum_batch() == allowed[-1] == 16
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "--url is required"),
+        (["--url=localhost"], "lacks the port: localhost:8500"),
+        (["--url=http://"], "expected http://host:port"),
+        (["--url=http://localhost:port"], "--url=http://localhost:port"),
+        (["--url=http://[::1"], "--url=http://[::1"),
+        (["--url=http://a b:1"], "expected http://host:port"),
+        (["--url=http://a:1/?x=1"], "expected http://host:port"),
+        (["--url=ftp://localhost:1"], "expected host:port, or http://host:port"),
+        (["--url=http://localhost:1", "--grpc"], "--grpc takes host:port"),
+        (["--url=localhost:1", "--out=a.jpg"], "--out=a.jpg: a PNG file is written"),
+        (["--url=localhost:1", "--out=a"], "let it end with .png"),
+        (["--url=localhost:1", "--seed=2147483647"], "below 2**31"),
+    ],
+)
+def test_wrong_flags_are_told_before_anyone_is_asked(
+    arguments, told, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    began = time.monotonic()
+    assert run_command(arguments) == 1
+    assert time.monotonic() - began < 5
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_models_name_is_quoted(server):
+    predict = client.rest_predict(server.rest_url, "a b/:é")
+    with pytest.raises(UserError, match="404"):
+        draw(predict, count=1)
+
+
+def test_the_client_needs_no_tensorflow(server, tmp_path):
+    """Over gRPC neither: it takes seconds to load, and is large to install."""
+    code = (
+        "import sys; from export import client, command;"
+        "status = command.run('client', client.FLAGS, client.main);"
+        "loaded = {name.split('.')[0] for name in sys.modules};"
+        "print(status, sorted(loaded & {'tensorflow', 'keras', 'tensorflow_serving'}))"
+    )
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", code, "--count=1"),
+            *(f"--url={server.grpc_address}", f"--out={tmp_path}/a.png"),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.splitlines()[-1] == "0 []", done.stderr
+    assert done.stderr == ""
+
+
+def test_grpc_messages_are_those_of_the_package():
+    from tensorflow.core.framework import types_pb2
+    from tensorflow_serving.apis import predict_pb2
+
+    seeds = np.array([0, -1, 2**31 - 1, -(2**31)], "int32")
+    request = predict_pb2.PredictRequest.FromString(
+        grpc_messages.request("générateur", "sample_png", "seed", seeds)
+    )
+    expected = predict_pb2.PredictRequest()
+    expected.model_spec.name = "générateur"
+    expected.model_spec.signature_name = "sample_png"
+    expected.inputs["seed"].CopyFrom(tf.make_tensor_proto(seeds, tf.int32))
+    assert request == expected
+    assert types_pb2.DT_INT32 == grpc_messages.INT32
+    assert types_pb2.DT_STRING == grpc_messages.STRING
+
+
+def test_grpc_answers_are_those_of_the_package():
+    from tensorflow_serving.apis import predict_pb2
+
+    files = [b"\x00\xff", b"", b"c" * 1000]
+    response = predict_pb2.PredictResponse()
+    response.model_spec.name = "generator"
+    response.outputs["latent"].CopyFrom(tf.make_tensor_proto(np.ones((3, 2))))
+    response.outputs["image_bytes"].CopyFrom(tf.make_tensor_proto(files))
+    contents = response.SerializeToString()
+    assert grpc_messages.strings(contents, "image_bytes") == files
+    with pytest.raises(ValueError, match="no strings named latent"):
+        grpc_messages.strings(contents, "latent")
+    with pytest.raises(ValueError, match="but nothing"):
+        grpc_messages.strings(b"", "image_bytes")
+    with pytest.raises(ValueError, match="no PredictResponse"):
+        grpc_messages.strings(contents[:-7], "image_bytes")
+
+
+@pytest.mark.parametrize("contents", [b"\xff\xff\xff", b""])
+def test_odd_answers_over_grpc_are_errors(contents, capfd):
+    import grpc
+
+    handler = grpc.method_handlers_generic_handler(
+        "tensorflow.serving.PredictionService",
+        {"Predict": grpc.unary_unary_rpc_method_handler(lambda *asked: contents)},
+    )
+    server = grpc.server(concurrent.futures.ThreadPoolExecutor(1), (handler,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        predict = client.grpc_predict(f"127.0.0.1:{port}", "generator")
+        with pytest.raises(UserError, match=r"sent no (PredictResponse|strings)"):
+            draw(predict, count=1)
+    finally:
+        server.stop(None).wait()
+    assert "Traceback" not in capfd.readouterr().err

@@ -74,6 +74,7 @@ def test_draws_what_keras_draws(model, loaded, tmp_path, batch):
         (["--model=nothing.tflite"], "No such file"),
         ([f"--model={__file__}"], "is not a TFLite model"),
         (["--model=nothing.tflite", "--count=0"], "must be at least 1"),
+        (["--model=nothing.tflite", "--out=x.jpg"], "a PNG file is written"),
     ],
 )
 def test_mistakes_are_one_line(tmp_path, arguments, message):

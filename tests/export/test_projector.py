@@ -168,7 +168,7 @@ def _look(address: str):
 
 def test_mistakes_are_one_line(labelled_run, tmp_path, capsys):
     for arguments, message in (
-        ([], "name a run directory"),
+        ([], "--run_dir is required: the directory of a finished run"),
         (["--run_dir=x", "more"], "unexpected argument 'more'"),
         ([f"--run_dir={tmp_path}"], "no config.json here"),
         ([f"--run_dir={labelled_run}", "--level=1x1"], "no level '1x1'"),

@@ -1,0 +1,67 @@
+"""Images from a model server over gRPC (TensorFlow Serving's PredictionService)."""
+
+import numpy as np
+
+from export.prediction import (
+    INPUT,
+    MAXIMUM_MESSAGE,
+    OUTPUT,
+    SIGNATURE,
+    Predict,
+    Unavailable,
+    shown,
+)
+from hcm_tf.errors import UserError
+
+
+def grpc_predict(address: str, model: str) -> Predict:
+    """Requests over gRPC.
+
+    Args:
+        address: host:port.
+        model: its name at the server.
+
+    Returns:
+        The function that asks; it raises Unavailable, or UserError where asking again
+        does not help.
+
+    Raises:
+        UserError: no port.
+    """
+    if ":" not in address:
+        raise UserError(f"--url={address} lacks the port: {address}:8500")
+    import grpc
+
+    from export import grpc_messages
+
+    channel = grpc.insecure_channel(
+        address,
+        options=[
+            ("grpc.max_receive_message_length", MAXIMUM_MESSAGE),
+            ("grpc.max_send_message_length", MAXIMUM_MESSAGE),
+            # The pauses are `draw`'s: the channel must not wait longer than they do.
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", 1000),
+        ],
+    )
+    # Bytes in, bytes out: an answer that cannot be read is then an error of ours.
+    call = channel.unary_unary(grpc_messages.PREDICT)
+
+    def predict(seeds: np.ndarray, seconds: float) -> list[bytes]:
+        # No output_filter: the server batches requests for all outputs alone.
+        request = grpc_messages.request(model, SIGNATURE, INPUT, seeds)
+        try:
+            response = call(request, timeout=seconds)
+        except grpc.RpcError as error:
+            reason = shown(error.details())
+            if error.code() == grpc.StatusCode.UNAVAILABLE:
+                raise Unavailable(reason) from error
+            raise UserError(
+                f"{address} answered {error.code().name}: {reason}"
+            ) from error
+        try:
+            return grpc_messages.strings(response, OUTPUT)
+        except ValueError as error:
+            raise UserError(f"{address} sent {shown(error)}") from error
+
+    return predict

@@ -1,0 +1,103 @@
+"""The messages of TensorFlow Serving's Predict that the client needs, and no more.
+
+The package `tensorflow-serving-api` has them all, and imports TensorFlow with them:
+seconds, for a client that has no use for it. Here are the fields that the client
+writes or reads, under their numbers in `predict.proto`, `model.proto`, `tensor.proto`
+and `tensor_shape.proto`, which is all that counts on the wire. They live in a pool of
+their own, so that both can be used in one process.
+"""
+
+import numpy as np
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
+# Numbers in types.proto.
+INT32, STRING = 3, 7
+
+_Field = descriptor_pb2.FieldDescriptorProto
+# Message -> field -> number and type: a scalar's, or the name of a message.
+_MESSAGES = {
+    "Dimension": {"size": (1, _Field.TYPE_INT64)},
+    "Shape": {"dim": (2, "Dimension")},
+    "Tensor": {
+        "dtype": (1, _Field.TYPE_INT32),  # An enumeration, which is written like it.
+        "tensor_shape": (2, "Shape"),
+        "tensor_content": (4, _Field.TYPE_BYTES),
+        "string_val": (8, _Field.TYPE_BYTES),
+    },
+    "Model": {
+        "name": (1, _Field.TYPE_STRING),
+        "signature_name": (3, _Field.TYPE_STRING),
+    },
+    # A map is written as a list of such entries.
+    "NamedTensor": {"key": (1, _Field.TYPE_STRING), "value": (2, "Tensor")},
+    "Request": {"model_spec": (1, "Model"), "inputs": (2, "NamedTensor")},
+    "Response": {"outputs": (1, "NamedTensor")},
+}
+_REPEATED = {"dim", "string_val", "inputs", "outputs"}
+
+
+def _classes() -> dict[str, type]:
+    file = descriptor_pb2.FileDescriptorProto(
+        name="predict.proto", package="client", syntax="proto3"
+    )
+    for name, fields in _MESSAGES.items():
+        message = file.message_type.add(name=name)
+        for field_name, (number, kind) in fields.items():
+            field = message.field.add(name=field_name, number=number)
+            repeated = field_name in _REPEATED
+            field.label = _Field.LABEL_REPEATED if repeated else _Field.LABEL_OPTIONAL
+            if isinstance(kind, str):
+                field.type, field.type_name = _Field.TYPE_MESSAGE, f".client.{kind}"
+            else:
+                field.type = kind
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return {
+        name: message_factory.GetMessageClass(
+            pool.FindMessageTypeByName(f"client.{name}")
+        )
+        for name in ("Request", "Response")
+    }
+
+
+_CLASSES = _classes()
+
+
+def request(model: str, signature: str, name: str, values: np.ndarray) -> bytes:
+    """A serialised PredictRequest.
+
+    Args:
+        model: name of the model.
+        signature: name of its signature.
+        name: of the signature's one input.
+        values: int32, of any shape.
+    """
+    message = _CLASSES["Request"]()
+    message.model_spec.name = model
+    message.model_spec.signature_name = signature
+    tensor = message.inputs.add(key=name).value
+    tensor.dtype = INT32
+    for size in values.shape:
+        tensor.tensor_shape.dim.add(size=size)
+    tensor.tensor_content = values.astype("<i4").tobytes()
+    return message.SerializeToString()
+
+
+def strings(response: bytes, name: str) -> list[bytes]:
+    """The values of a string output in a serialised PredictResponse.
+
+    Raises:
+        ValueError: no such message, or no such output of strings.
+    """
+    message = _CLASSES["Response"]()
+    try:
+        message.ParseFromString(response)
+    # protobuf's DecodeError, whose base differs between its implementations.
+    except Exception as error:
+        raise ValueError("no PredictResponse") from error
+    # Of equal keys in a map the last one counts.
+    tensors = {entry.key: entry.value for entry in message.outputs}
+    if name not in tensors or tensors[name].dtype != STRING:
+        raise ValueError(f"no strings named {name}, but {sorted(tensors) or 'nothing'}")
+    return list(tensors[name].string_val)
