@@ -1,11 +1,28 @@
 """The model card beside an export, written from what the run directory says."""
 
+import datetime
 import json
 import pathlib
+import tomllib
+from importlib import metadata
 
 from hcm_tf.checkpoint import Run
 
 METRICS_FILE = "metrics.jsonl"
+PACKAGE = "hcm_tf"
+# What a score says, by its name or, of a score of every level, the name's beginning.
+SCORES = {
+    "held_out_error": "mean squared error per pixel and channel of pictures kept from "
+    "training, encoded and drawn again; pictures in [-1, 1], 0 is perfect",
+    "held_out_of_pixel_variance": "that error over the variance of all their pixel "
+    "values: 1 is what one grey level everywhere would give",
+    "held_out_of_image_variance": "that error over their variance around the mean "
+    "picture: 1 is what one picture for all would give",
+    "active_": "fraction of the activations of level {} that are not zero: how sparse "
+    "its codes are",
+    "never_active_": "fraction of the units of level {} that are zero in every "
+    "sample that was measured: what the network does not use",
+}
 LICENCES = {
     "avatars": "DiceBear's style Lorelei, a remix of Lorelei by Lisa Wischofsky; CC0 "
     "1.0.",
@@ -36,6 +53,7 @@ def text(
         if train.ema_decay
         else "the last weights, not averaged"
     )
+    about = provenance(run_dir, data.dataset)
     kept = ", ".join(map(str, (model.attribute_k, *model.spatial_k)))
     return f"""# {name.capitalize()} of a sparse compositional image model
 
@@ -55,7 +73,8 @@ top k = {kept}.
 held out.
 * Steps: {run.step} of {train.steps} planned, batches of {train.batch_size}, \
 seed {train.seed}.
-* Revision: {_revision(run_dir)}.
+* Revision: {about["revision"]}.
+* Exported: {about["exported"]}, by {PACKAGE} {about["version"]}.
 
 ## Scores
 
@@ -63,7 +82,7 @@ seed {train.seed}.
 ## Licence
 
 * Code: Apache-2.0.
-* Data: {LICENCES.get(data.dataset, "see the data set; not known to this program.")}
+* Data: {_licence(data.dataset)}
 
 ## Intended use
 
@@ -83,26 +102,71 @@ about the world.
 """
 
 
-def _revision(run_dir: str | pathlib.Path) -> str:
+def provenance(run_dir: str | pathlib.Path, dataset: str) -> dict[str, str]:
+    """Where an export comes from, as its metadata say it.
+
+    Returns:
+        `revision` of the sources the run was trained with, `version` of this package,
+        `exported`, today's date, and `licence`.
+    """
     path = pathlib.Path(run_dir) / "config.json"
-    provenance = json.loads(path.read_text()).get("provenance", {})
-    return provenance.get("git_revision") or "unknown"
+    run = json.loads(path.read_text()).get("provenance", {})
+    return {
+        "revision": run.get("git_revision") or "unknown",
+        "version": version(),
+        "exported": datetime.date.today().isoformat(),
+        "licence": f"Code: Apache-2.0. Data: {_licence(dataset)}",
+    }
+
+
+def version() -> str:
+    """The package's version: the installed one's, or that of its sources."""
+    try:
+        return metadata.version(PACKAGE)
+    except metadata.PackageNotFoundError:
+        pass
+    path = pathlib.Path(__file__).parents[1] / "pyproject.toml"
+    try:
+        return tomllib.loads(path.read_text())["project"]["version"]
+    except (OSError, KeyError):
+        return "unknown"
+
+
+def _licence(dataset: str) -> str:
+    return LICENCES.get(dataset, "see the data set; not known to this program.")
 
 
 def _scores(run_dir: str | pathlib.Path, step: int) -> str:
     """The last measurement up to the exported step, as a list."""
-    path = pathlib.Path(run_dir) / METRICS_FILE
     measured = {}
-    if path.exists():
-        for line in path.read_text().splitlines():
-            record = json.loads(line)
-            if record["step"] <= step and "held_out_error" in record:
-                measured = record
+    for record in _records(pathlib.Path(run_dir) / METRICS_FILE):
+        if record["step"] <= step and "held_out_error" in record:
+            measured = record
     if not measured:
         return "None: nothing was measured in this run.\n"
     lines = [
-        f"* {name}: {value:.4g}" for name, value in measured.items() if name != "step"
+        f"* `{name}`: {value:.4g}{_explained(name)}"
+        for name, value in measured.items()
+        if name != "step"
     ]
     return f"Measured at step {measured['step']} (`hcm_tf/evaluation.py`):\n\n" + (
         "\n".join(lines) + "\n"
     )
+
+
+def _records(path: pathlib.Path) -> list[dict]:
+    """What a run logged; a line that it was stopped in the middle of does not count."""
+    records = []
+    for line in path.read_text().splitlines() if path.exists() else ():
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            continue
+    return records
+
+
+def _explained(name: str) -> str:
+    for beginning, meaning in SCORES.items():
+        if name.startswith(beginning):
+            return f" ({meaning.format(name.removeprefix(beginning))})"
+    return ""

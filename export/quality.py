@@ -1,5 +1,6 @@
 """How far a TFLite model is from Keras, how fast it is and what it takes."""
 
+import itertools
 import json
 import pathlib
 import subprocess
@@ -50,48 +51,55 @@ class Judge:
         self._active = tf.function(self._active_units, reduce_retracing=True)
         self.images = _in_batches(self._draw, self.latents)
 
-    def twin_signatures(self, name: str) -> dict[str, Signature]:
-        """Signatures of a second model, which shows what the exported one hides."""
-        if name == "encoder":
-            size, channels = self.run.generator.image_size, self.images.shape[-1]
-            spec = tf.TensorSpec((None, size, size, channels), tf.float32, "image")
-            return {
-                "encode": Signature(lambda x: {"latent": self.run.encoder(x)}, spec)
-            }
-        spec = tf.TensorSpec((None, self.latents.shape[1]), tf.float32, "latent")
-        return {"active": Signature(lambda x: {"active": self._active_units(x)}, spec)}
+    def twin_signatures(self, name: str) -> dict[str, dict[str, Signature]]:
+        """Signatures of a second model, "twin", which shows what an export hides.
 
-    def measure(self, name: str, contents: bytes, twin: bytes) -> dict[str, float]:
-        """Errors in grey levels, and the fraction of units that flipped.
+        The encoder has none.
+        """
+        if name == "encoder":
+            return {}
+        spec = tf.TensorSpec((None, self.latents.shape[1]), tf.float32, "latent")
+        return {
+            "twin": {
+                "active": Signature(lambda x: {"active": self._active_units(x)}, spec)
+            }
+        }
+
+    def measure(self, name: str, contents: bytes) -> dict[str, object]:
+        """Errors in grey levels, of the signature where each is largest.
 
         Args:
             name: "generator" or "encoder"; the encoder's images are those that the
                 Keras generator draws from its latents.
             contents: the model to judge.
-            twin: of `twin_signatures`, in the same precision.
 
         Returns:
-            `mean_error`, `percentile_99_error`, `worst_error` over pixels, and for the
-            generator `flipped`: of the units active in Keras, over all sparse levels,
-            the fraction that is not active in the model.
+            `mean_error`, `percentile_99_error`, `worst_error` over pixels, and
+            `mean_errors`, the first of them for each signature.
+
+        Raises:
+            ValueError: a signature draws from what is neither a latent nor a seed.
         """
         if name == "generator":
-            model = runner(contents, "generate")
-            actual = _in_batches(lambda x: model(latent=x)["images"], self.latents)
+            drawn = self._drawn(contents)
             expected = self.images
-            flipped = self._flipped(twin)
         else:
             model = runner(contents, "encode")
             latents = _in_batches(lambda x: model(image=x)["latent"], self.images)
-            actual = _in_batches(self._draw, latents)
+            drawn = {"encode": _in_batches(self._draw, latents)}
             expected = _in_batches(self._draw, _in_batches(self._encode, self.images))
-            flipped = None
-        errors = np.abs(actual - expected) * GREY_LEVELS
+        errors = {
+            signature: np.abs(images - expected) * GREY_LEVELS
+            for signature, images in drawn.items()
+        }
+        mean_errors = {key: float(values.mean()) for key, values in errors.items()}
         return {
-            "mean_error": float(errors.mean()),
-            "percentile_99_error": float(np.percentile(errors, 99)),
-            "worst_error": float(errors.max()),
-            "flipped": flipped,
+            "mean_error": max(mean_errors.values()),
+            "percentile_99_error": max(
+                float(np.percentile(values, 99)) for values in errors.values()
+            ),
+            "worst_error": max(float(values.max()) for values in errors.values()),
+            "mean_errors": mean_errors,
         }
 
     def mean_error(self, contents: bytes) -> float:
@@ -101,7 +109,16 @@ class Judge:
         errors = np.abs(np.concatenate(drawn) - self.images)
         return float(errors.mean() * GREY_LEVELS)
 
-    def _flipped(self, twin: bytes) -> float:
+    def flipped(self, twin: bytes) -> float:
+        """The fraction of units that flipped.
+
+        Args:
+            twin: of `twin_signatures`, in the precision to judge.
+
+        Returns:
+            Of the units active in Keras, over all sparse levels, the fraction that is
+            not active in the model.
+        """
         model = runner(twin, "active")
         lost = active = 0
         for start in range(0, len(self.latents), BATCH):
@@ -110,7 +127,29 @@ class Judge:
             found = model(latent=latent)["active"] > 0
             lost += np.count_nonzero((expected > 0) & ~found)
             active += np.count_nonzero(expected)
-        return lost / active
+        return float(lost / active)
+
+    def _drawn(self, contents: bytes) -> dict[str, np.ndarray]:
+        """The images of every signature that draws, by its name."""
+        inputs = {
+            "latent": self.latents,
+            "seed": np.arange(len(self.latents), dtype="int32"),
+        }
+        drawn = {}
+        for signature, described in signatures(contents).items():
+            if "images" not in described["outputs"]:
+                continue
+            if described["inputs"] not in (["latent"], ["seed"]):
+                raise ValueError(
+                    f"no way to judge `{signature}` of inputs {described['inputs']}: "
+                    "expected `latent` or `seed`."
+                )
+            (key,) = described["inputs"]
+            model = runner(contents, signature)
+            drawn[signature] = _in_batches(
+                lambda x, model=model, key=key: model(**{key: x})["images"], inputs[key]
+            )
+        return drawn
 
     def _active_units(self, latent: tf.Tensor) -> tf.Tensor:
         """1 for each active unit of all levels, else 0: float32 `(batch, units)`."""
@@ -125,6 +164,11 @@ class Judge:
             ],
             axis=1,
         )
+
+
+def signatures(contents: bytes) -> dict[str, dict[str, list[str]]]:
+    """Names of `inputs` and of `outputs` of each signature of a TFLite model."""
+    return Interpreter(model_content=contents).get_signature_list()
 
 
 def runner(contents: bytes, signature: str):
@@ -158,12 +202,16 @@ def speed(contents: bytes) -> dict[str, float]:
     return measured
 
 
-def table(rows: list[dict]) -> str:
-    """The measurements as a Markdown table; errors are in grey levels of 255."""
-    lines = [
-        "| " + " | ".join(name for name, _ in COLUMNS) + " |",
-        "|" + " --- |" * len(COLUMNS),
-    ]
+def table(rows: list[dict], *, speeds: bool = True) -> str:
+    """The measurements as a Markdown table.
+
+    Args:
+        rows: of `export.tflite.export`; errors are in grey levels of 255.
+        speeds: with the columns in milliseconds.
+    """
+    shown = [speeds or not name.startswith("ms") for name, _ in COLUMNS]
+    names = [name for name, _ in itertools.compress(COLUMNS, shown)]
+    lines = ["| " + " | ".join(names) + " |", "|" + " --- |" * len(names)]
     for row in rows:
         flipped = row["flipped"]
         values = (
@@ -183,7 +231,7 @@ def table(rows: list[dict]) -> str:
         cells = [
             form.format(value) for (_, form), value in zip(COLUMNS, values, strict=True)
         ]
-        lines.append("| " + " | ".join(cells) + " |")
+        lines.append("| " + " | ".join(itertools.compress(cells, shown)) + " |")
     return "\n".join(lines)
 
 

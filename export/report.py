@@ -1,6 +1,8 @@
-"""The page docs/exports.md: python -m export.report --models=NAME=DIRECTORY,...
+"""Tables of the exports, for docs/exports.md: python -m export.report --models=NAME=DIR
 
-Reads what `export.saved_model` and `export.tflite` wrote into each directory.
+Reads what `export.saved_model` and `export.tflite` wrote into each directory. Prints a
+section for each, or with --out puts them into a page: into an existing one only between
+the section's markers, so that what stands around them stays.
 """
 
 import datetime
@@ -12,7 +14,6 @@ import sys
 from absl import flags
 
 from export import command, publish
-from export.tflite import PRECISIONS
 from hcm_tf.errors import UserError
 
 FLAGS = flags.FlagValues()  # Its own: tests import several commands.
@@ -22,26 +23,14 @@ MODELS = flags.DEFINE_list(
     "NAME=DIRECTORY of each set of exports.",
     flag_values=FLAGS,
 )
-OUT = flags.DEFINE_string("out", "docs/exports.md", "Page to write.", flag_values=FLAGS)
+OUT = flags.DEFINE_string(
+    "out", None, "Page to put the sections into; printed without.", flag_values=FLAGS
+)
 
-HEAD = """# Exports: signatures, sizes, errors, latencies
-
-Made, for each run directory RUN and a directory of its own, by
-
-    python -m export.saved_model --run_dir=RUN --out=DIRECTORY
-    python -m export.tflite --run_dir=RUN --out=DIRECTORY --precision={precisions}
-
-and then
+BEGIN, END = "<!-- export.report: {} -->", "<!-- end of {} -->"
+MADE = """Made on {date}, on {machine}, by
 
     {command}
-
-on {date}, on {machine}. Latencies are medians of 15 runs of one image, in a process of
-its own for each model; other work on the machine lengthens them.
-
-Errors are those of the pixels against Keras, in grey levels of 255. For the encoder
-they are those of the images that the Keras generator draws from its latents. Flipped
-units are those active in Keras, over all sparse levels, that are not active in the
-exported model. Peak memory is how much the process grew by loading and running a model.
 """
 
 
@@ -72,14 +61,14 @@ def signatures(directory: pathlib.Path) -> list[str]:
 
 
 def section(name: str, directory: pathlib.Path) -> str:
-    """One set of exports: SavedModels, then TFLite models.
+    """One set of exports: SavedModels, then TFLite models, between their markers.
 
     Raises:
         UserError: the directory holds no exports.
     """
     from export import quality
 
-    parts = [f"## {name}\n"]
+    parts = []
     for network in ("generator", "encoder"):
         base = directory / network
         version = publish.next_version(base) - 1
@@ -95,11 +84,34 @@ def section(name: str, directory: pathlib.Path) -> str:
         )
     measured = directory / "tflite.json"
     if measured.exists():
-        table = quality.table(json.loads(measured.read_text()))
+        # Speeds have another home, docs/performance.md.
+        table = quality.table(json.loads(measured.read_text()), speeds=False)
         parts.append(f"TFLite:\n\n{table}\n")
-    if len(parts) == 1:
+    if not parts:
         raise UserError(f"{directory}: no exports here")
-    return "\n".join(parts)
+    made = MADE.format(
+        date=datetime.date.today().isoformat(),
+        machine=machine(),
+        command=f"python -m export.report --models={name}={directory}",
+    )
+    return "\n".join([BEGIN.format(name), "", made, *parts, END.format(name)])
+
+
+def placed(page: str, name: str, text: str) -> str:
+    """A page with a section in the place of the one of that name, or at its end.
+
+    Raises:
+        UserError: the markers are not one pair, in order.
+    """
+    begin, end = BEGIN.format(name), END.format(name)
+    if begin not in page and end not in page:
+        head = f"{page.rstrip()}\n\n" if page.strip() else ""
+        return f"{head}## {name}\n\n{text}\n"
+    before, _, rest = page.partition(begin)
+    _, _, after = rest.partition(end)
+    if (page.count(begin), page.count(end), rest.count(end)) != (1, 1, 1):
+        raise UserError(f"expected one {begin!r} and, below it, one {end!r}")
+    return f"{before}{text}{after}"
 
 
 def machine() -> str:
@@ -113,21 +125,24 @@ def machine() -> str:
 
 
 def main() -> None:
-    sections = []
+    sections = {}
     for entry in MODELS.value:
         name, separator, directory = entry.partition("=")
         if not separator:
             raise UserError(f"--models takes NAME=DIRECTORY, not {entry!r}")
-        sections.append(section(name, pathlib.Path(directory)))
-    head = HEAD.format(
-        precisions=",".join(PRECISIONS),
-        command=f"python -m export.report --models={','.join(MODELS.value)}",
-        date=datetime.date.today().isoformat(),
-        machine=machine(),
-    )
-    page = "\n".join([head, *sections])
-    publish.write_file(pathlib.Path(OUT.value), page.encode())
-    print(OUT.value)
+        sections[name] = section(name, pathlib.Path(directory))
+    if OUT.value is None:
+        print("\n\n".join(sections.values()))
+        return
+    path = pathlib.Path(OUT.value)
+    page = path.read_text() if path.exists() else ""
+    for name, text in sections.items():
+        try:
+            page = placed(page, name, text)
+        except UserError as error:
+            raise UserError(f"{path}: {error}; nothing was changed") from error
+    publish.write_file(path, page.encode())
+    print(path)
 
 
 if __name__ == "__main__":

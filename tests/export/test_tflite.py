@@ -1,24 +1,52 @@
 """TFLite models, in the runtime that devices use, compared with Keras."""
 
+import datetime
 import json
+import pathlib
+import re
+import shutil
+import tomllib
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from export import command, flatbuffer, publish, quality, tflite
+from export import command, conversion, flatbuffer, publish, quality, tflite
 from export.latents import latents
 from export.signatures import Signature
+from hcm_tf.config import TrainConfig
+from hcm_tf.data import to_uint8
 from hcm_tf.errors import UserError
 
+ROOT = pathlib.Path(__file__).parents[2]
 # Measured on the tiny run: 0.02 and 0.4 grey levels; float32 is as exact as Keras.
 MEAN_ERROR = {"float32": 1e-3, "float16": 0.2, "int8": 1.0}
 
 
 @pytest.fixture(scope="module")
-def export(tiny_run, tmp_path_factory):
+def converted():
+    """The conversions that were made for `export`, as (signatures, precision)."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def progress():
+    """What `export` said meanwhile."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def export(tiny_run, tmp_path_factory, converted, progress):
+    convert = conversion._convert
+
+    def counted(saved_model, names, precision):
+        converted.append((*names, precision))
+        return convert(saved_model, names, precision)
+
     out = tmp_path_factory.mktemp("tflite")
-    rows = tflite.export(tiny_run, out, latents=32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conversion, "_convert", counted)
+        rows = tflite.export(tiny_run, out, latents=32, progress=progress.append)
     return out, {(row["network"], row["precision"]): row for row in rows}
 
 
@@ -56,6 +84,47 @@ def test_latents_have_the_same_bits_in_every_precision(export, loaded, precision
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16", "int8"])
+def test_pictures_from_seeds_are_those_of_keras(export, loaded, precision):
+    seeds = np.arange(64, dtype="int32")
+    latent = latents(tf.constant(seeds), loaded.generator.latent_size)
+    expected = to_uint8(loaded.generator(latent).numpy()).astype(int)
+    # Under another seed's picture this would be far above the tolerance.
+    assert np.abs(expected - np.roll(expected, 1, axis=0)).mean() > 10
+    for path in (
+        f"generator_{precision}.tflite",
+        f"benchmark/generator_{precision}_batch1.tflite",
+    ):
+        run = quality.runner((export[0] / path).read_bytes(), "sample")
+        rows = 1 if "batch1" in path else len(seeds)
+        drawn = [
+            run(seed=seeds[start : start + rows])["images"]
+            for start in range(0, len(seeds), rows)
+        ]
+        drawn = to_uint8(np.concatenate(drawn)).astype(int)
+        assert np.abs(drawn - expected).mean() <= MEAN_ERROR[precision]
+
+
+def test_the_gate_judges_every_signature_that_draws(loaded):
+    """A fault in what a seed draws alone is seen, and named."""
+    generator = loaded.generator
+    judge = quality.Judge(loaded, 8)
+    latent = tf.TensorSpec((None, 6), tf.float32, "latent")
+    seed = tf.TensorSpec((None,), tf.int32, "seed")
+    signatures = {
+        "generate": Signature(lambda x: {"images": generator(x)}, latent),
+        "other": Signature(lambda x: {"images": generator(latents(x, 6)) + 0.1}, seed),
+        "latent": Signature(lambda x: {"latent": latents(x, 6)}, seed),
+    }
+    measured = judge.measure(
+        "generator", tflite.convert(generator, signatures, "float32")
+    )
+    assert set(measured["mean_errors"]) == {"generate", "other"}
+    assert measured["mean_errors"]["generate"] == pytest.approx(0, abs=1e-3)
+    assert measured["mean_error"] == pytest.approx(12.75, abs=1e-3)
+    assert measured["percentile_99_error"] == pytest.approx(12.75, abs=1e-3)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16", "int8"])
 @pytest.mark.parametrize("name", ["generator", "encoder"])
 def test_errors_are_measured_and_small(export, name, precision):
     row = export[1][name, precision]
@@ -64,6 +133,9 @@ def test_errors_are_measured_and_small(export, name, precision):
     assert row["mean_error"] <= row["percentile_99_error"] <= row["worst_error"]
     if name == "generator":
         assert 0 <= row["flipped"] <= {"float32": 1e-3}.get(precision, 0.1)
+    signatures = {"generator": {"generate", "sample"}, "encoder": {"encode"}}[name]
+    assert set(row["mean_errors"]) == signatures
+    assert row["mean_error"] == max(row["mean_errors"].values())
     assert row["bytes"] == len(contents(export, name, precision))
 
 
@@ -72,7 +144,7 @@ def test_lower_precisions_are_smaller(export):
     assert sizes == sorted(sizes, reverse=True)
 
 
-def test_builtin_operations_only_and_metadata(export, loaded):
+def test_builtin_operations_only_and_metadata(export, loaded, tiny_run):
     for name in ("generator", "encoder"):
         for precision in tflite.PRECISIONS[:3]:
             assert flatbuffer.custom_operations(contents(export, name, precision)) == []
@@ -83,6 +155,86 @@ def test_builtin_operations_only_and_metadata(export, loaded):
     assert about["latent_range"] == [-1.0, 1.0]
     assert about["precision"] == "int8"
     assert "Apache-2.0" in about["licence"]
+    assert "CC0" in about["licence"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert about["version"] == project["version"]
+    run = json.loads((tiny_run / "config.json").read_text())
+    assert about["revision"] == run["provenance"]["git_revision"]
+    row = export[1]["generator", "int8"]
+    assert about["exported"] == row["exported"]
+    assert datetime.date.fromisoformat(about["exported"]) <= datetime.date.today()
+    assert about["weights"] == row["weights"]
+
+
+def test_each_set_of_signatures_is_converted_once(export, converted):
+    sets = [("encode",)] * 2 + [("active",)] + [("generate", "sample")] * 2
+    expected = [
+        (*names, precision) for names in sets for precision in ("float32", "float16")
+    ]
+    assert sorted(converted) == sorted(expected)
+
+
+def test_progress_names_model_precision_and_seconds(export, progress):
+    lines = "".join(progress).splitlines()
+    for name in tflite.NETWORKS:
+        for precision in tflite.PRECISIONS:
+            (line, *_) = [x for x in lines if x.startswith(f"{name}, {precision}: com")]
+            assert re.search(r" \.\.\. \d+\.\d s, \d+\.\d{4} grey levels$", line)
+    assert any(re.match(r"generator, float16: converting .* s$", x) for x in lines)
+
+
+def test_the_table_names_every_model_that_is_there(
+    export, tiny_run, make_run, tmp_path, monkeypatch
+):
+    """One precision exported again: others of the same weights stay, of others go."""
+
+    class Conversions:  # Those of `export` again: only the files matter here.
+        def __init__(self, network, sets, directory):
+            self.name = "encoder" if "encode" in sets["any"] else "generator"
+
+        def has(self, precision):
+            return True
+
+        def model(self, key, precision, fidelity):
+            kind = "one" if key == "twin" else key
+            return tflite._paths(export[0], self.name, precision)[kind].read_bytes()
+
+    monkeypatch.setattr(tflite, "Conversions", Conversions)
+    monkeypatch.setattr(quality.Judge, "flipped", lambda judge, twin: 0.0)
+    monkeypatch.setattr(quality, "speed", lambda contents: dict.fromkeys(SPEEDS, 0.0))
+    out = tmp_path / "models"
+    shutil.copytree(export[0], out)
+    options = {"precisions": ("float32",), "latents": 2, "force": True}
+
+    def models():
+        return {path.name for path in out.rglob("*.tflite")}
+
+    def named():
+        rows = json.loads((out / "tflite.json").read_text())
+        rows = [row for row in rows if row["written"]]
+        names = [f"{row['network']}_{row['precision']}" for row in rows]
+        assert len(set(names)) == len(names)
+        return {f"{name}.tflite" for name in names} | {
+            f"{name}_batch1.tflite" for name in names
+        }
+
+    before = models()
+    assert named() == before
+    assert len(before) > 12
+    tflite.export(tiny_run, out, **options)
+    assert models() == named() == before
+
+    said = []
+    other = make_run(train=TrainConfig(batch_size=4, ema_decay=0.9, seed=1))
+    tflite.export(other, out, progress=said.append, **options)
+    assert models() == named()
+    assert models() == {
+        f"{name}_float32{end}.tflite"
+        for name in ("generator", "encoder")
+        for end in ("", "_batch1")
+    }
+    assert any("removed" in x and "generator_int8.tflite" in x for x in said)
+    assert not list(out.glob(".partial*"))
 
 
 def test_fixed_batch_of_one_for_benchmarks(export):
@@ -110,6 +262,7 @@ def test_the_gate_refuses_what_is_too_far(tiny_run, tmp_path, monkeypatch):
     assert not any(row["written"] for row in rows)
     assert not list(tmp_path.glob("**/*.tflite"))
     assert json.loads((tmp_path / "tflite.json").read_text()) == rows
+    assert not list(tmp_path.glob(".partial*"))
     assert "| no |" in quality.table(rows)
     tflite.export(tiny_run, tmp_path, force=True, **options)
     assert (tmp_path / "generator_int8.tflite").exists()

@@ -1,0 +1,83 @@
+"""What a model card says of its run: scores explained, where it comes from."""
+
+import datetime
+import json
+import tomllib
+
+import pytest
+
+from export import model_card
+from hcm_tf.evaluation import Preview
+
+RECORDS = [
+    {"step": 100, "held_out_error": 0.5},
+    {"step": 200, "critic_loss": 1.0},
+    {
+        **{"step": 300, "held_out_error": 0.25, "held_out_of_pixel_variance": 0.125},
+        **{"active_8x8": 0.75, "never_active_8x8": 0.0625, "another_score": 7.0},
+    },
+    {"step": 900, "held_out_error": 0.0},
+]
+
+
+@pytest.fixture
+def run_dir(tmp_path):
+    lines = [json.dumps(record) for record in RECORDS]
+    # A run that was stopped while it wrote leaves half a line.
+    (tmp_path / "metrics.jsonl").write_text("\n".join([*lines, '{"step": 9']))
+    provenance = {"provenance": {"git_revision": "abc123-dirty"}}
+    (tmp_path / "config.json").write_text(json.dumps(provenance))
+    return tmp_path
+
+
+def test_the_last_scores_up_to_the_step_are_explained(run_dir):
+    text = model_card._scores(run_dir, 300)
+    assert text.startswith("Measured at step 300 ")
+    assert "* `held_out_error`: 0.25 (mean squared error" in text
+    assert "* `held_out_of_pixel_variance`: 0.125 (that error over" in text
+    assert "* `active_8x8`: 0.75 (fraction of the activations of level 8x8" in text
+    assert "* `never_active_8x8`: 0.0625 (fraction of the units of level 8x8" in text
+    assert "* `another_score`: 7\n" in text
+    assert "`step`" not in text
+
+
+def test_every_score_of_a_run_has_an_explanation(loaded):
+    size, channels = loaded.generator.image_size, loaded.generator.image_channels
+    images = loaded.generator(loaded.encoder(_noise(4, size, channels))).numpy()
+    for name in Preview(loaded.generator, loaded.encoder, images, seed=0).measure():
+        assert model_card._explained(name), name
+
+
+def test_without_measurements_it_says_so(run_dir):
+    assert "nothing was measured" in model_card._scores(run_dir, 50)
+    assert "nothing was measured" in model_card._scores(run_dir / "none", 50)
+
+
+def test_provenance(run_dir):
+    about = model_card.provenance(run_dir, "avatars")
+    assert about["revision"] == "abc123-dirty"
+    assert about["version"] == model_card.version()
+    today = datetime.date.today()
+    assert today - datetime.date.fromisoformat(about["exported"]) in (
+        datetime.timedelta(days) for days in (0, 1)
+    )
+    assert "CC0" in about["licence"]
+    assert "not known" in model_card.provenance(run_dir, "other")["licence"]
+
+
+def test_the_version_is_the_installed_one_or_the_sources(monkeypatch, request):
+    def missing(name):
+        raise model_card.metadata.PackageNotFoundError
+
+    monkeypatch.setattr(model_card.metadata, "version", missing)
+    sources = tomllib.loads((request.config.rootpath / "pyproject.toml").read_text())
+    assert model_card.version() == sources["project"]["version"]
+    monkeypatch.setattr(model_card.metadata, "version", lambda name: f"{name} 1.2")
+    assert model_card.version() == "hcm_tf 1.2"
+
+
+def _noise(count, size, channels):
+    import numpy as np
+
+    values = np.random.default_rng(0).uniform(-1, 1, (count, size, size, channels))
+    return values.astype("float32")
