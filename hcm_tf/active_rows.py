@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from hcm_tf.gradients import own_gradient
+
 
 def multiply(
     rows: tf.Tensor,
@@ -30,7 +32,7 @@ def multiply(
     if rows.shape[0] not in (None, 1) or tf.config.list_logical_devices("GPU"):
         return multiply_all(rows, dictionary)
 
-    @tf.custom_gradient
+    @own_gradient
     def choose(
         rows: tf.Tensor, dictionary: tf.Tensor
     ) -> tuple[tf.Tensor, Callable[[tf.Tensor], list[tf.Tensor]]]:

@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager
 import tensorflow as tf
 
 from hcm_tf import winograd
+from hcm_tf.gradients import own_gradient
 from hcm_tf.kernels import adjoint
 
 # With so few feature maps, less than half a vector register of the processor is used.
@@ -29,7 +30,7 @@ FEWEST_WINOGRAD_TILES = 32
 LARGE = 2**20
 
 
-@tf.custom_gradient
+@own_gradient
 def convolve(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """The convolution of x: `(batch, n, n, C)` -> `(batch, n, n, F)`."""
 
@@ -43,7 +44,7 @@ def convolve(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     return tf.nn.conv2d(x, kernel, 1, "SAME"), gradient
 
 
-@tf.custom_gradient
+@own_gradient
 def convolve_back(y: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """The adjoint, `convolve` by `kernels.adjoint(kernel)`: `(batch, n, n, C)`."""
 
@@ -87,7 +88,7 @@ def kernel_between(
 ) -> tf.Tensor:
     """The derivative of `sum(y * convolve(x, kernel))` by the kernel of that shape."""
 
-    @tf.custom_gradient
+    @own_gradient
     def between(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             return convolve_back(y, upstream), convolve(x, upstream)
