@@ -1,7 +1,8 @@
 """SavedModels for TensorFlow Serving: python -m export.saved_model --run_dir=RUN
 
 Writes `<out>/generator/<version>/` and `<out>/encoder/<version>/` from a run directory,
-with the averaged weights if the run keeps any.
+with the averaged weights if the run keeps any. `--portable` writes forms that other
+runtimes read too (docs/exports.md says which, and how).
 """
 
 import contextlib
@@ -34,6 +35,13 @@ UNITS = flags.DEFINE_integer(
     lower_bound=1,
     flag_values=FLAGS,
 )
+PORTABLE = flags.DEFINE_boolean(
+    "portable",
+    False,
+    "Write operations that ONNX, OpenVINO and TensorFlow.js have too; on a server, "
+    "images in large batches take longer.",
+    flag_values=FLAGS,
+)
 
 
 def export(
@@ -42,6 +50,7 @@ def export(
     *,
     version: int | None = None,
     units: int = 16,
+    portable: bool = False,
 ) -> list[pathlib.Path]:
     """Exports generator and encoder of a run under one new version.
 
@@ -50,6 +59,8 @@ def export(
         out: the directory that gets `generator/` and `encoder/`.
         version: its number; None takes the next.
         units: contribution pictures a row of the signature `explain`.
+        portable: of operations that other runtimes have too (the execution "device"),
+            where the fast ones' NthElement and sparse product are TensorFlow's alone.
 
     Returns:
         The two directories written.
@@ -66,7 +77,7 @@ def export(
     for base in bases.values():
         if (base / str(version)).exists():
             raise publish.exists(base / str(version))
-    run = checkpoint.load(run_dir)
+    run = checkpoint.load(run_dir, execution="device" if portable else "fast")
     signatures = {
         "generator": GeneratorSignatures(run.generator, units).signatures,
         "encoder": EncoderSignatures(
@@ -98,17 +109,19 @@ def write(directory: pathlib.Path, name: str, networks: list, signatures: dict) 
     import keras
 
     from export import warmup
+    from hcm_tf.operations import gradients
 
     # Not tf.saved_model.save: of a Keras 3 model it writes what loads in Python but
     # not in C++ ("Could not find variable", TensorFlow Serving's issue 2226).
     archive = keras.export.ExportArchive()
     for network in networks:
         archive.track(network)
-    for signature_name, signature in signatures.items():
-        archive.add_endpoint(
-            signature_name, signature.function, input_signature=[signature.input]
-        )
-    archive.write_out(str(directory), verbose=False)
+    with gradients.automatic():  # Or loading it prints a warning for each of ours.
+        for signature_name, signature in signatures.items():
+            archive.add_endpoint(
+                signature_name, signature.function, input_signature=[signature.input]
+            )
+        archive.write_out(str(directory), verbose=False)
     warmup.write(directory, name, signatures)
 
 
@@ -122,7 +135,13 @@ def _write_card(directory, name, run, run_dir, signatures) -> None:
 def main() -> None:
     if not pathlib.Path(RUN_DIR.value).is_dir():
         raise UserError(f"{RUN_DIR.value}: no such directory.")
-    written = export(RUN_DIR.value, OUT.value, version=VERSION.value, units=UNITS.value)
+    written = export(
+        RUN_DIR.value,
+        OUT.value,
+        version=VERSION.value,
+        units=UNITS.value,
+        portable=PORTABLE.value,
+    )
     for directory in written:
         print(directory)
 

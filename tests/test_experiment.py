@@ -18,7 +18,7 @@ from PIL import Image
 
 from hcm_tf import checkpoint, experiment
 from hcm_tf.errors import UserError
-from hcm_tf.trainer import Trainer
+from hcm_tf.training.trainer import Trainer
 
 ROOT = pathlib.Path(__file__).parents[1]
 FLAGS = {

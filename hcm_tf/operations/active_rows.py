@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from hcm_tf.operations.gradients import own_gradient
 from hcm_tf.operations.placement import COST_OF_A_ROW, add_patches, multiply_all
 
 
@@ -37,7 +38,7 @@ def multiply(rows: tf.Tensor, dictionary: tf.Tensor, limit: int) -> tf.Tensor:
     if rows.shape[0] not in (None, 1) or tf.config.list_logical_devices("GPU"):
         return multiply_all(rows, dictionary)
 
-    @tf.custom_gradient
+    @own_gradient
     def choose(
         rows: tf.Tensor, dictionary: tf.Tensor
     ) -> tuple[tf.Tensor, Callable[[tf.Tensor], list[tf.Tensor]]]:

@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager
 import tensorflow as tf
 
 from hcm_tf.operations import winograd
+from hcm_tf.operations.gradients import own_gradient
 from hcm_tf.operations.kernels import adjoint
 from hcm_tf.operations.upsampling import convolve as convolve_plainly
 
@@ -41,7 +42,7 @@ def convolve_any(x: tf.Tensor, kernel: tf.Tensor | tf.Variable) -> tf.Tensor:
     return convolve(x, kernel)
 
 
-@tf.custom_gradient
+@own_gradient
 def convolve(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """The convolution of x: `(batch, n, n, C)` -> `(batch, n, n, F)`."""
 
@@ -55,7 +56,7 @@ def convolve(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     return tf.nn.conv2d(x, kernel, 1, "SAME"), gradient
 
 
-@tf.custom_gradient
+@own_gradient
 def convolve_back(y: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """The adjoint, `convolve` by `kernels.adjoint(kernel)`: `(batch, n, n, C)`."""
 
@@ -99,7 +100,7 @@ def kernel_between(
 ) -> tf.Tensor:
     """The derivative of `sum(y * convolve(x, kernel))` by the kernel of that shape."""
 
-    @tf.custom_gradient
+    @own_gradient
     def between(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             return convolve_back(y, upstream), convolve(x, upstream)

@@ -302,6 +302,31 @@ def test_plain_tf_saved_model_save_is_caught(loaded, tmp_path):
         CppModel(tmp_path).run("serving_default", latent=x)
 
 
+@pytest.mark.parametrize("name", ["generator", "encoder"])
+def test_loading_says_nothing_and_gradients_are_those_of_keras(
+    exported, loaded, caplog, name
+):
+    model = tf.saved_model.load(str(exported[name]))
+    assert not caplog.messages
+    signature = model.signatures["serving_default"]
+    ((key, spec),) = signature.structured_input_signature[1].items()
+    network = getattr(loaded, name)
+    for rows in (1, 3):
+        x = tf.constant(warmup.example(spec, rows))
+
+        def gradient(answer, x=x):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                loss = tf.reduce_sum(tf.sin(3.0 * answer(x)))
+            return tape.gradient(loss, x).numpy()
+
+        expected = gradient(network)
+        scale = np.abs(expected).max()
+        assert scale > 0
+        actual = gradient(lambda x: next(iter(signature(**{key: x}).values())))
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-4 * scale)
+
+
 def test_same_seed_is_the_same_picture_alone_or_in_any_batch(cpp):
     seeds = np.array([7, -1, 2**31 - 1, 7, -(2**31), 0], "int32")
     together = cpp["generator"].run("sample", seed=seeds)
