@@ -24,7 +24,7 @@ def main(argv: list[str]) -> int:
         return refuse(error)
     # TensorFlow takes seconds to load: only once the flags are known to be right.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from hcm_tf import experiment
+    from hcm_tf.runs import experiment
 
     try:
         experiment.run(config, WORKDIR.value)

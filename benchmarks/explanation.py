@@ -13,7 +13,7 @@ import sys
 
 from absl import flags
 
-from hcm_tf import command
+from hcm_tf import command, files
 
 
 def define() -> flags.FlagValues:
@@ -57,9 +57,7 @@ def main(argv: list[str]) -> int:
         print(tables)
         if own.out is not None:
             path = pathlib.Path(own.out)
-            partial = path.with_name(path.name + ".partial")
-            partial.write_text(tables + "\n")
-            partial.replace(path)
+            files.write(path, tables + "\n")
 
     return command.run("benchmarks.explanation", own, act, argv, about=__doc__)
 

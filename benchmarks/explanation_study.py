@@ -5,13 +5,15 @@ import dataclasses
 
 import numpy as np
 
-from hcm_tf import checkpoint, data
+from hcm_tf import data
 from hcm_tf.errors import UserError
 from hcm_tf.explain.attribution import explained, shares
 from hcm_tf.explain.decoder import Decoder, Recording
 from hcm_tf.explain.refine import encode, refine
 from hcm_tf.explain.units import Units
+from hcm_tf.images import to_float
 from hcm_tf.metrics import consistency, locality, overlap
+from hcm_tf.runs import checkpoint
 
 # Parts with fewer visible pixels than this are not looked for.
 SMALLEST_PART = 8
@@ -75,7 +77,7 @@ def measure(
             f"{channels} channel(s); part masks exist for avatars at 64, in colour."
         )
     faces, masks = data.load_parts(run.config.data)
-    faces = data.to_float(faces[:images])
+    faces = to_float(faces[:images])
     masks = np.stack([mask[:images] for mask in masks.values()], axis=1)
     refined = refine(
         run.generator, faces, encode(run.encoder, faces), steps=refine_steps

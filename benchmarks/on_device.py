@@ -20,8 +20,7 @@ from ai_edge_litert.interpreter import Interpreter
 from benchmarks import measure, plain
 from export import quality, tflite
 from export.signatures import Signature
-from hcm_tf import checkpoint, operations
-from hcm_tf.checkpoint import Run
+from hcm_tf import operations
 from hcm_tf.config import ExperimentConfig
 from hcm_tf.networks import (
     Generator,
@@ -30,6 +29,8 @@ from hcm_tf.networks import (
     build_generator,
 )
 from hcm_tf.prior import Uniform
+from hcm_tf.runs import checkpoint
+from hcm_tf.runs.checkpoint import Run
 
 # Threads that have slept wake up slowly: a device draws several images in a row.
 WARM_UP, IN_A_ROW = 2, 5

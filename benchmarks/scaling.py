@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks import measure, sample, train
-from hcm_tf import devices, experiment
 from hcm_tf.config import ExperimentConfig, ModelConfig
 from hcm_tf.networks import build_generator
+from hcm_tf.runs import devices, experiment
 
 
 def main() -> None:

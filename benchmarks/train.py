@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks import measure, plain_trainer
-from hcm_tf import experiment
 from hcm_tf.config import ExperimentConfig, ModelConfig, TrainConfig
+from hcm_tf.runs import experiment
 
 try:
     import torch

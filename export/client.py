@@ -15,11 +15,10 @@ import numpy as np
 from absl import flags
 from PIL import Image
 
-from export import command
 from export.grpc_client import grpc_predict
 from export.prediction import Predict, Unavailable, maximum_batch, shown
 from export.rest_client import rest_predict
-from hcm_tf import pictures
+from hcm_tf import command, images
 from hcm_tf.errors import UserError
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
@@ -199,7 +198,7 @@ def main() -> None:
         deadline=DEADLINE.value,
     )
     seconds = time.perf_counter() - began
-    pictures.write_png(out, pictures.grid(pixels / 127.5 - 1.0))
+    images.write_png(out, images.grid(pixels))
     print(f"{out}: {len(pixels)} images in {seconds:.2f} s")
 
 

@@ -6,7 +6,7 @@ GREY = (0.299, 0.587, 0.114)  # ITU-R 601, as Pillow converts to grey.
 
 
 def to_pixels(images: tf.Tensor) -> tf.Tensor:
-    """float in [-1, 1] -> uint8, rounded and clipped, as `data.to_uint8` does."""
+    """float in [-1, 1] -> uint8, rounded and clipped as by `images.to_uint8`."""
     scaled = tf.round((images + 1.0) * 127.5)
     return tf.cast(tf.clip_by_value(scaled, 0.0, 255.0), tf.uint8)
 

@@ -6,7 +6,7 @@ import pathlib
 import tomllib
 from importlib import metadata
 
-from hcm_tf.checkpoint import Run
+from hcm_tf.runs.checkpoint import Run
 
 METRICS_FILE = "metrics.jsonl"
 PACKAGE = "hcm_tf"

@@ -50,12 +50,14 @@ def export(
     Raises:
         UserError: no such run, level or data, or the directory cannot be written.
     """
-    from hcm_tf import checkpoint, data
+    from hcm_tf import data
     from hcm_tf.explain import atlas, inputs
     from hcm_tf.explain.decoder import Decoder
-    from hcm_tf.explain.output import whole_directory
     from hcm_tf.explain.refine import encode
+    from hcm_tf.files import whole_directory
+    from hcm_tf.images import to_float, to_uint8
     from hcm_tf.prior import draw
+    from hcm_tf.runs import checkpoint
 
     out = pathlib.Path(out or pathlib.Path(run_dir) / "projector")
     run = checkpoint.load(run_dir)
@@ -74,7 +76,7 @@ def export(
     latents = np.concatenate(
         [
             *(
-                encode(run.encoder, data.to_float(images[start : start + BATCH]))
+                encode(run.encoder, to_float(images[start : start + BATCH]))
                 for start in range(0, len(images), BATCH)
             ),
             draw(run.prior, seed, count - real),
@@ -85,7 +87,7 @@ def export(
     with decoder.bar(len(latents), "Encoding", "image") as bar:
         for start in range(0, len(latents), BATCH):
             for recording in decoder.record(latents[start : start + BATCH]):
-                drawn.append(data.to_uint8(recording.image))
+                drawn.append(to_uint8(recording.image))
                 for level in chosen:
                     vectors[level].append(
                         code_vector(recording.codes[level], decoder.levels[level])
@@ -147,7 +149,7 @@ def write_points(
         rows: labels of each point.
         thumbnails: uint8 `(n, side, side, channels)`.
     """
-    from hcm_tf.pictures import write_png
+    from hcm_tf.images import write_png
 
     if not len(vectors) == len(rows) == len(thumbnails):
         raise ValueError(

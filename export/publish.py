@@ -1,11 +1,6 @@
 """Putting finished files where others look for them, whole or not at all."""
 
-import contextlib
-import os
 import pathlib
-import shutil
-import tempfile
-from collections.abc import Iterator
 
 from hcm_tf.errors import UserError
 
@@ -20,21 +15,6 @@ def next_version(*bases: pathlib.Path) -> int:
         if entry.name.isdecimal()
     ]
     return max(versions, default=0) + 1
-
-
-@contextlib.contextmanager
-def staging(base: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A directory to fill beside the versions, removed unless it was published.
-
-    A server looks at names that are integers only, so it does not see this one.
-    """
-    base.mkdir(parents=True, exist_ok=True)
-    directory = pathlib.Path(tempfile.mkdtemp(prefix=".partial-", dir=base))
-    directory.chmod(0o755)  # A server often runs as somebody else.
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def publish(directory: pathlib.Path, base: pathlib.Path, version: int) -> pathlib.Path:
@@ -59,14 +39,3 @@ def exists(target: pathlib.Path) -> UserError:
         f"{target} exists already: a version is never overwritten. Name another with "
         "--version, or none for the next."
     )
-
-
-def write_file(path: pathlib.Path, contents: bytes) -> None:
-    """Writes a file, whole or not at all; makes its directory."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_bytes(contents)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

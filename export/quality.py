@@ -11,9 +11,8 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from export.latents import latents as latents_of
 from export.signatures import Signature
-from hcm_tf.checkpoint import Run
+from hcm_tf.runs.checkpoint import Run
 
 BATCH = 16
 GREY_LEVELS = 127.5  # Images in [-1, 1] span 255.
@@ -45,7 +44,7 @@ class Judge:
         self.run = run
         generator = run.generator
         seeds = tf.range(count)
-        self.latents = latents_of(seeds, generator.latent_size).numpy()
+        self.latents = run.prior.from_seeds(seeds).numpy()
         self._draw = tf.function(generator.call, reduce_retracing=True)
         self._encode = tf.function(run.encoder.call, reduce_retracing=True)
         self._active = tf.function(self._active_units, reduce_retracing=True)

@@ -13,7 +13,8 @@ import sys
 
 from absl import flags
 
-from export import command, publish
+from export import publish
+from hcm_tf import command, files
 from hcm_tf.errors import UserError
 
 FLAGS = flags.FlagValues()  # Its own: tests import several commands.
@@ -141,7 +142,7 @@ def main() -> None:
             page = placed(page, name, text)
         except UserError as error:
             raise UserError(f"{path}: {error}; nothing was changed") from error
-    publish.write_file(path, page.encode())
+    files.write(path, page.encode())
     print(path)
 
 

@@ -11,7 +11,8 @@ import sys
 
 from absl import flags
 
-from export import command, publish
+from export import publish
+from hcm_tf import command, files
 from hcm_tf.errors import UserError
 
 FLAGS = flags.FlagValues()  # Its own: tests import several commands.
@@ -70,7 +71,7 @@ def export(
     """
     # TensorFlow takes seconds to load: only once the flags are known to be right.
     from export.signatures import EncoderSignatures, GeneratorSignatures
-    from hcm_tf import checkpoint
+    from hcm_tf.runs import checkpoint
 
     bases = {name: pathlib.Path(out) / name for name in ("generator", "encoder")}
     version = version or publish.next_version(*bases.values())
@@ -79,7 +80,7 @@ def export(
             raise publish.exists(base / str(version))
     run = checkpoint.load(run_dir, execution="device" if portable else "fast")
     signatures = {
-        "generator": GeneratorSignatures(run.generator, units).signatures,
+        "generator": GeneratorSignatures(run.generator, run.prior, units).signatures,
         "encoder": EncoderSignatures(
             run.encoder, run.generator, run.config.data
         ).signatures,
@@ -88,7 +89,7 @@ def export(
     with contextlib.ExitStack() as stack:
         partial = {}
         for name, base in bases.items():
-            partial[name] = stack.enter_context(publish.staging(base))
+            partial[name] = stack.enter_context(files.staging(base))
             write(partial[name], name, networks[name], signatures[name])
             _write_card(partial[name], name, run, run_dir, signatures[name])
         return [

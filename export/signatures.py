@@ -11,10 +11,10 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from export.images import decode, to_pixels
-from export.latents import latents
-from hcm_tf.checkpoint import Run
 from hcm_tf.config import DataConfig
 from hcm_tf.networks import Encoder, Generator
+from hcm_tf.prior import Prior
+from hcm_tf.runs.checkpoint import Run
 
 Outputs = dict[str, tf.Tensor]
 
@@ -37,11 +37,13 @@ class GeneratorSignatures:
 
     Args:
         generator: a built generator.
+        prior: what a seed's latent is drawn from.
         units: contribution pictures a row of `explain`.
     """
 
-    def __init__(self, generator: Generator, units: int) -> None:
+    def __init__(self, generator: Generator, prior: Prior, units: int) -> None:
         self.generator = generator
+        self.prior = prior
         attributes = generator.attribute_conv.filters
         self.units = min(units, 16 * attributes)
         latent = tf.TensorSpec((None, generator.latent_size), tf.float32, "latent")
@@ -61,7 +63,7 @@ class GeneratorSignatures:
 
     def sample(self, seed: tf.Tensor) -> Outputs:
         """`images`, and the `latent` that was drawn: float32 `(batch, latent_size)`."""
-        latent = latents(seed, self.generator.latent_size)
+        latent = self.prior.from_seeds(seed)
         return {**self.images(latent), "latent": latent}
 
     def png(self, latent: tf.Tensor) -> Outputs:
@@ -71,7 +73,7 @@ class GeneratorSignatures:
 
     def sample_png(self, seed: tf.Tensor) -> Outputs:
         """`image_bytes`, and the `latent` that was drawn."""
-        latent = latents(seed, self.generator.latent_size)
+        latent = self.prior.from_seeds(seed)
         return {**self.png(latent), "latent": latent}
 
     def codes(self, latent: tf.Tensor) -> Outputs:
@@ -230,7 +232,7 @@ def device_signatures(run: Run, name: str, batch: int | None) -> dict[str, Signa
         return {"encode": Signature(lambda x: {"latent": run.encoder(x)}, spec)}
 
     def sample(seed: tf.Tensor) -> Outputs:
-        latent = latents(seed, generator.latent_size)
+        latent = run.prior.from_seeds(seed)
         # Changes nothing, but keeps the converter from multiplying the first layer's
         # weights by the latents' 2**-23, under which float16 would lose them.
         return {"images": generator(tf.minimum(latent, 1.0)), "latent": latent}

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 
 from absl import flags
 
-from export import command, publish
 from export.conversion import PRECISIONS, Conversions, fidelities
+from hcm_tf import command, files
 from hcm_tf.errors import UserError
 
 TABLE_FILE = "tflite.json"
@@ -95,13 +95,13 @@ def export(
     # TensorFlow takes seconds to load: only once the flags are known to be right.
     from export import model_card, quality
     from export.signatures import metadata
-    from hcm_tf import checkpoint
+    from hcm_tf.runs import checkpoint
 
     run = checkpoint.load(run_dir, execution="device")
     with _timed(progress, f"Keras: drawing {latents} pictures to compare with"):
         judge = quality.Judge(run, latents)
     # Removed again if something fails on the way.
-    with publish.staging(pathlib.Path(out)) as staged:
+    with files.staging(pathlib.Path(out)) as staged:
         about = {
             "weights": _digest(run),
             **model_card.provenance(run_dir, run.config.data.dataset),
@@ -204,7 +204,7 @@ def _stage(
 
     paths = _paths(staged, row["network"], row["precision"])
     for kind, path in paths.items():
-        publish.write_file(path, flatbuffer.with_metadata(contents[kind], metadata))
+        files.write(path, flatbuffer.with_metadata(contents[kind], metadata))
     return paths["any"].stat().st_size
 
 
@@ -233,7 +233,7 @@ def _put_in_place(
                     targets[kind].unlink()
                     progress(f"removed {targets[kind]}, of an earlier export\n")
     table = json.dumps(rows + kept, indent=1) + "\n"
-    publish.write_file(out / TABLE_FILE, table.encode())
+    files.write(out / TABLE_FILE, table.encode())
 
 
 def _earlier_rows(out: pathlib.Path) -> list[dict]:

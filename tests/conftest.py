@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import tensorflow as tf
 
-from hcm_tf import checkpoint, experiment, run_directory
 from hcm_tf.config import ExperimentConfig, ModelConfig, TrainConfig
+from hcm_tf.runs import checkpoint, experiment, run_directory
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],

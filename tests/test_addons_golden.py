@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from hcm_tf import averaging, sparsity
+from hcm_tf import sparsity
+from hcm_tf.training import averaging
 
 LEARNING_RATE = 7e-4
 WEIGHTS = ("matrix", "vector")

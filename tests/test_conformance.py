@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from hcm_tf import devices, layers
+from hcm_tf import layers
 from hcm_tf.networks import Critic, Encoder, Generator, blocks
+from hcm_tf.runs import devices
 
 SMALL = {"widths": (2, 4, 6), "residual_block": 0}
 

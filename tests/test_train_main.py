@@ -70,7 +70,7 @@ def test_wrong_flags_are_told_before_tensorflow_is_loaded():
 def test_a_mistake_of_ours_shows_its_traceback(kind, tmp_path):
     code = (
         "import sys; sys.path.insert(0, '.'); import train_main\n"
-        "from hcm_tf import experiment\n"
+        "from hcm_tf.runs import experiment\n"
         f"def broken(*_): raise {kind}('a mistake of ours')\n"
         "experiment.build_trainer = broken\n"
         "experiment.data.load = lambda *_: (None, None)\n"

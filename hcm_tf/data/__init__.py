@@ -1,7 +1,6 @@
 """Training images: from a source to float32 batches in [-1, 1]."""
 
 from hcm_tf.data.batches import make_batches
-from hcm_tf.data.conversion import to_float, to_uint8
 from hcm_tf.data.image_set import ImageSet
 from hcm_tf.data.loading import load, load_parts
 
@@ -10,6 +9,4 @@ __all__ = [
     "load",
     "load_parts",
     "make_batches",
-    "to_float",
-    "to_uint8",
 ]

@@ -86,7 +86,7 @@ def make_batches(
             flip = tf.random.stateless_uniform([batch_size], key(_FLIP, step)) < 0.5
             flip = tf.gather(flip, layout)[:, tf.newaxis, tf.newaxis, tf.newaxis]
             chosen = tf.where(flip, chosen[:, :, ::-1], chosen)
-        # As conversion.to_float does.
+        # As images.to_float does.
         return {"image": tf.cast(chosen, tf.float32) / 127.5 - 1.0}
 
     first_epoch, skipped = divmod(start_step, steps_per_epoch)

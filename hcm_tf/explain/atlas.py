@@ -15,7 +15,7 @@ import tensorflow as tf
 from hcm_tf.explain import rendering
 from hcm_tf.explain.decoder import Decoder, Recording
 from hcm_tf.explain.units import Units
-from hcm_tf.pictures import write_png
+from hcm_tf.images import grid, write_png
 
 SAMPLES = 256
 TILES = 256
@@ -77,7 +77,7 @@ class LevelAtlas:
         squares = np.stack(squares or [np.zeros((side, side, 3), "uint8")])
         squares = np.broadcast_to(squares, (*squares.shape[:3], 3))
         alpha = np.full((*squares.shape[:3], 1), 255, "uint8")
-        return rendering.tiles(
+        return grid(
             np.concatenate([squares, alpha], axis=-1), columns, gap=2, background=0
         )
 
@@ -228,4 +228,4 @@ def _sheet(
         rendering.tile if crop else lambda picture, _: rendering.signed_pixels(picture)
     )
     squares = np.stack([draw(picture, side) for picture in pictures])
-    return rendering.tiles(squares, columns)
+    return grid(squares, columns, gap=1)

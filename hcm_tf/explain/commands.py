@@ -8,15 +8,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hcm_tf import checkpoint
-from hcm_tf.checkpoint import Run
 from hcm_tf.errors import UserError
 from hcm_tf.explain import atlas, edits, inputs, rendering, report, tree
 from hcm_tf.explain.decoder import Decoder, Recording
-from hcm_tf.explain.output import whole_directory
 from hcm_tf.explain.refine import encode, refine
-from hcm_tf.pictures import write_png
+from hcm_tf.files import whole_directory
+from hcm_tf.images import grid, write_png
 from hcm_tf.prior import draw
+from hcm_tf.runs import checkpoint
+from hcm_tf.runs.checkpoint import Run
 
 OPERATIONS = ("remove", "scale", "move", "transplant", "interpolate")
 
@@ -167,7 +167,7 @@ def make_edit(
         if operation == "interpolate":
             between = edits.interpolate(decoder, given.latent, other.latent, frames)
             pixels = [rendering.image_pixels(one.logits) for one in between]
-            sheet = rendering.tiles(np.stack(pixels), columns=frames, gap=2)
+            sheet = grid(np.stack(pixels), columns=frames, gap=2)
             write_png(directory / "interpolation.png", sheet, scale=2)
             edit = edits.Edit(given.logits, other.logits)
         else:

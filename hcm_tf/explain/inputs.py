@@ -7,10 +7,10 @@ import numpy as np
 from PIL import Image
 
 from hcm_tf.config import ExperimentConfig
-from hcm_tf.data import to_float
 from hcm_tf.data.resizing import ImageFormat
 from hcm_tf.errors import UserError
 from hcm_tf.explain.units import Units, active_units
+from hcm_tf.images import to_float
 
 MODES = {1: ("L",), 3: ("RGB",)}
 

@@ -68,19 +68,3 @@ def tile(picture: np.ndarray, side: int) -> np.ndarray:
     top, left = (side - pixels.shape[0]) // 2, (side - pixels.shape[1]) // 2
     square[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
     return square
-
-
-def tiles(
-    pictures: np.ndarray, columns: int, gap: int = 1, background: int = 255
-) -> np.ndarray:
-    """Arranges uint8 squares `(n, side, side, channels)` row by row, with a gap."""
-    count, side, _, channels = pictures.shape
-    columns = min(columns, max(count, 1))
-    rows = -(-count // columns)
-    step = side + gap
-    shape = (rows * step - gap, columns * step - gap, channels)
-    sheet = np.full(shape, background, "uint8")
-    for index, picture in enumerate(pictures):
-        row, column = divmod(index, columns)
-        sheet[row * step :, column * step :][:side, :side] = picture
-    return sheet

@@ -2,7 +2,6 @@
 
 import base64
 import dataclasses
-import io
 import json
 import pathlib
 import time
@@ -10,9 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from hcm_tf.data import to_uint8
 from hcm_tf.explain import atlas, drawing, rendering, tree
 from hcm_tf.explain.attribution import (
     Attribution,
@@ -22,7 +19,7 @@ from hcm_tf.explain.attribution import (
     top_counts,
 )
 from hcm_tf.explain.decoder import Decoder, Recording
-from hcm_tf.pictures import write_png
+from hcm_tf.images import encode_png, grid, to_uint8, write_png
 
 PAGE = pathlib.Path(__file__).with_name("page")
 # The page has room for so many basis functions of a level.
@@ -130,10 +127,7 @@ def page(data: dict[str, Any]) -> str:
 
 def png_uri(pixels: np.ndarray) -> str:
     """uint8 `(height, width, channels)` as a data URI."""
-    buffer = io.BytesIO()
-    picture = pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels
-    Image.fromarray(picture).save(buffer, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return "data:image/png;base64," + base64.b64encode(encode_png(pixels)).decode()
 
 
 def pack_patch(patch: np.ndarray, top: int, left: int, size: int) -> dict[str, Any]:
@@ -255,7 +249,7 @@ def _top_m(
     parts = reconstruct(decoder, recording, attribution, counts)
     pixels = [rendering.image_pixels(part) for part in parts]
     name = decoder.level_names[attribution.level]
-    sheet = rendering.tiles(np.stack(pixels), columns=12, gap=2)
+    sheet = grid(np.stack(pixels), columns=12, gap=2)
     write_png(folder / f"top_m_{name}.png", sheet)
     error = np.mean(np.square(np.tanh(parts) - recording.image), axis=(1, 2, 3))
     return {

@@ -232,7 +232,7 @@ class Trainer(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """Not supported: a run is restored by `checkpoint`, from its configuration."""
-        raise NotImplementedError("Restore a trainer with hcm_tf.checkpoint.")
+        raise NotImplementedError("Restore a trainer with hcm_tf.runs.checkpoint.")
 
 
 class _Gradients:

@@ -5,8 +5,8 @@ import tensorflow as tf
 from test_golden import RecordingOptimizer
 
 from benchmarks import plain, plain_trainer
-from hcm_tf import experiment
 from hcm_tf.operations.placement import placement_kernel
+from hcm_tf.runs import experiment
 
 
 def gradients(trainer, images):

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from hcm_tf.data.batches import make_batches
-from hcm_tf.data.conversion import to_float, to_uint8
 from hcm_tf.errors import UserError
+from hcm_tf.images import to_float, to_uint8
 
 
 def numbered(count, size=2):

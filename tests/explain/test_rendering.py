@@ -42,14 +42,3 @@ def test_tile_enlarges_by_whole_factors_and_centres():
     assert lit[3:9, 1:11].all()
     assert rendering.tile(np.zeros((8, 8, 1)), 4).tolist() == [[[128]] * 4] * 4
     assert rendering.tile(np.ones((64, 64, 1)), 16).shape == (16, 16, 1)
-
-
-def test_tiles_are_laid_out_row_by_row():
-    pictures = np.arange(3, dtype="uint8")[:, None, None, None].repeat(2, 1)
-    pictures = pictures.repeat(2, 2)
-    sheet = rendering.tiles(pictures, columns=2)
-    assert sheet.shape == (5, 5, 1)
-    assert sheet[0, 0] == 0
-    assert sheet[0, 3] == 1
-    assert sheet[3, 0] == 2
-    assert sheet[2, 2] == sheet[4, 4] == 255

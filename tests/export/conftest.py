@@ -3,7 +3,7 @@
 import pytest
 
 from export import saved_model
-from hcm_tf import checkpoint
+from hcm_tf.runs import checkpoint
 
 
 @pytest.fixture(scope="session")

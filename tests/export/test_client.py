@@ -21,11 +21,11 @@ from odd_servers import dripping, http, raw
 from PIL import Image
 from tensorflow_serving.config import model_server_config_pb2
 
-from export import client, command, grpc_messages, prediction
-from export.latents import latents
-from hcm_tf import pictures
-from hcm_tf.data.conversion import to_uint8
+from export import client, grpc_messages, prediction
+from hcm_tf import command
+from hcm_tf import images as pictures
 from hcm_tf.errors import UserError
+from hcm_tf.images import to_uint8
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -63,7 +63,7 @@ def run_command(arguments):
 
 def expected(loaded, seeds):
     generator = loaded.generator
-    drawn = generator(latents(np.array(seeds, "int32"), generator.latent_size))
+    drawn = generator(loaded.prior.from_seeds(np.array(seeds, "int32")))
     return to_uint8(drawn)
 
 

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export import publish, tflite
-from export.latents import latents
+from export import tflite
 from export.signatures import device_signatures, metadata
-from hcm_tf import checkpoint, pictures
+from hcm_tf import files
+from hcm_tf import images as pictures
+from hcm_tf.runs import checkpoint
 
 DEVICE = pathlib.Path(tflite.__file__).parent / "device"
 DEFAULT = pathlib.Path(__file__).parents[2] / ".venv-device" / "bin" / "python"
@@ -38,7 +39,7 @@ def model(tiny_run, tmp_path_factory):
     )
     path = tmp_path_factory.mktemp("device") / "generator.tflite"
     contents = flatbuffer.with_metadata(contents, metadata("generator", run))
-    publish.write_file(path, contents)
+    files.write(path, contents)
     return path
 
 
@@ -64,7 +65,7 @@ def test_draws_what_keras_draws(model, loaded, tmp_path, batch):
     assert finished.returncode == 0, finished.stderr
     assert "ms an image" in finished.stdout
     seeds = np.arange(-3, 4, dtype="int32")
-    images = loaded.generator(latents(seeds, loaded.generator.latent_size))
+    images = loaded.generator(loaded.prior.from_seeds(seeds))
     drawn = np.asarray(Image.open(tmp_path / "samples.png")).astype(int)
     assert np.abs(drawn - pictures.grid(np.asarray(images))).max() <= 1
 

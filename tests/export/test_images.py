@@ -8,8 +8,8 @@ import tensorflow as tf
 from PIL import Image
 
 from export.images import decode, to_pixels
-from hcm_tf.data.conversion import to_uint8
 from hcm_tf.data.resizing import ImageFormat
+from hcm_tf.images import to_uint8
 
 SIZE = 32
 

@@ -7,7 +7,7 @@ import tomllib
 import pytest
 
 from export import model_card
-from hcm_tf.evaluation import Preview
+from hcm_tf.runs.preview import Preview
 
 RECORDS = [
     {"step": 100, "held_out_error": 0.5},

@@ -67,8 +67,8 @@ def test_files(exported, labelled_run):
 
 
 def test_points_are_the_codes(labelled_run, exported):
-    from hcm_tf import checkpoint
     from hcm_tf.prior import draw
+    from hcm_tf.runs import checkpoint
 
     run = checkpoint.load(labelled_run)
     trace = run.generator.trace(draw(run.prior, 0, 10))

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from export import command, quality, report
+from export import quality, report
+from hcm_tf import command
 from hcm_tf.errors import UserError
 
 ROW = {

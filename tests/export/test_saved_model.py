@@ -16,9 +16,8 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from export import saved_model, warmup
 from export.images import decode
-from export.latents import latents
-from hcm_tf.data.conversion import to_uint8
 from hcm_tf.errors import UserError
+from hcm_tf.images import to_uint8
 
 BATCHES = (1, 3, 17)
 TOLERANCE = 1e-5
@@ -47,7 +46,7 @@ def keras_answers(loaded):
         return {"images": generator(latent).numpy()}
 
     def sample(seed):
-        latent = latents(tf.constant(seed), generator.latent_size)
+        latent = loaded.prior.from_seeds(seed)
         return {**draw(latent), "latent": latent.numpy()}
 
     def png(latent):

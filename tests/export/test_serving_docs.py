@@ -10,7 +10,7 @@ import pytest
 import stand_in
 from PIL import Image
 
-from hcm_tf.data.conversion import to_float, to_uint8
+from hcm_tf.images import to_float, to_uint8
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "exports.md"
 SERVER = "http://localhost:8501"

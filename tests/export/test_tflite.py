@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from export import command, conversion, flatbuffer, publish, quality, tflite
-from export.latents import latents
+from export import conversion, flatbuffer, quality, tflite
 from export.signatures import Signature
+from hcm_tf import command, files
 from hcm_tf.config import TrainConfig
-from hcm_tf.data import to_uint8
 from hcm_tf.errors import UserError
+from hcm_tf.images import to_uint8
+from hcm_tf.prior import draw
 
 ROOT = pathlib.Path(__file__).parents[2]
 # Measured on the tiny run: 0.02 and 0.4 grey levels; float32 is as exact as Keras.
@@ -58,7 +59,7 @@ def contents(export, name, precision="float32"):
 def test_float32_equals_keras_for_any_batch(export, loaded, rows):
     seeds = np.arange(rows, dtype="int32") * 1_000_003
     generator = loaded.generator
-    latent = latents(tf.constant(seeds), generator.latent_size).numpy()
+    latent = loaded.prior.from_seeds(seeds).numpy()
     images = generator(latent).numpy()
     model = contents(export, "generator")
     np.testing.assert_allclose(
@@ -79,14 +80,14 @@ def test_latents_have_the_same_bits_in_every_precision(export, loaded, precision
     run = quality.runner(contents(export, "generator", precision), "sample")
     np.testing.assert_array_equal(
         run(seed=seeds)["latent"],
-        latents(tf.constant(seeds), loaded.generator.latent_size),
+        loaded.prior.from_seeds(seeds),
     )
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16", "int8"])
 def test_pictures_from_seeds_are_those_of_keras(export, loaded, precision):
     seeds = np.arange(64, dtype="int32")
-    latent = latents(tf.constant(seeds), loaded.generator.latent_size)
+    latent = loaded.prior.from_seeds(seeds)
     expected = to_uint8(loaded.generator(latent).numpy()).astype(int)
     # Under another seed's picture this would be far above the tolerance.
     assert np.abs(expected - np.roll(expected, 1, axis=0)).mean() > 10
@@ -106,14 +107,14 @@ def test_pictures_from_seeds_are_those_of_keras(export, loaded, precision):
 
 def test_the_gate_judges_every_signature_that_draws(loaded):
     """A fault in what a seed draws alone is seen, and named."""
-    generator = loaded.generator
+    generator, from_seeds = loaded.generator, loaded.prior.from_seeds
     judge = quality.Judge(loaded, 8)
     latent = tf.TensorSpec((None, 6), tf.float32, "latent")
     seed = tf.TensorSpec((None,), tf.int32, "seed")
     signatures = {
         "generate": Signature(lambda x: {"images": generator(x)}, latent),
-        "other": Signature(lambda x: {"images": generator(latents(x, 6)) + 0.1}, seed),
-        "latent": Signature(lambda x: {"latent": latents(x, 6)}, seed),
+        "other": Signature(lambda x: {"images": generator(from_seeds(x)) + 0.1}, seed),
+        "latent": Signature(lambda x: {"latent": from_seeds(x)}, seed),
     }
     measured = judge.measure(
         "generator", tflite.convert(generator, signatures, "float32")
@@ -297,7 +298,7 @@ def test_unknown_precision_is_one_line(tiny_run, tmp_path, capsys):
 
 
 def test_files_are_whole_or_absent(tmp_path):
-    publish.write_file(tmp_path / "a" / "b", b"1")
+    files.write(tmp_path / "a" / "b", b"1")
     assert (tmp_path / "a" / "b").read_bytes() == b"1"
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
 
@@ -306,7 +307,7 @@ def test_int8_stops_below_the_last_selection(loaded, export):
     model = contents(export, "generator")
     whole, part = (flatbuffer.with_dynamic_int8(model, count) for count in (0, 2))
     assert len(whole) < len(part) < len(model)
-    latent = latents(tf.range(16), loaded.generator.latent_size).numpy()
+    latent = draw(loaded.prior, 0, 16)
     images = loaded.generator(latent).numpy()
 
     def active(model):

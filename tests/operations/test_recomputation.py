@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 from test_golden import RecordingOptimizer
 
-from hcm_tf import experiment
 from hcm_tf.operations.recomputation import recomputed
+from hcm_tf.runs import experiment
 
 
 def one_step(config, images):

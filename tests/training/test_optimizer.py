@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from hcm_tf import devices
+from hcm_tf.runs import devices
 from hcm_tf.training.optimizer import Cooldown, FusedAdam
 
 RANDOM = np.random.default_rng(0)

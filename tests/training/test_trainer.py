@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from hcm_tf import devices, experiment
 from hcm_tf.config import ModelConfig, TrainConfig
 from hcm_tf.networks import build_generator
+from hcm_tf.runs import devices, experiment
 from hcm_tf.training.noise import Noise, replica_order
 
 

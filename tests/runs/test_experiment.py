@@ -16,11 +16,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from hcm_tf import checkpoint, experiment
 from hcm_tf.errors import UserError
+from hcm_tf.runs import checkpoint, experiment
 from hcm_tf.training.trainer import Trainer
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 FLAGS = {
     "image_size": 32,
     "base_channels": 2,
@@ -321,7 +321,8 @@ def test_damage_costs_the_steps_since_the_checkpoint_before(finished, folder, tm
 
 def test_divergence_ends_a_run_and_a_lower_rate_goes_on(folder, tmp_path):
     workdir = tmp_path / "run"
-    flags = {"steps": 80, "checkpoint_every": 10, "log_every": 5, "image_every": 100}
+    flags = {"steps": 2000, "checkpoint_every": 10, "log_every": 5}
+    flags["image_every"] = 5000
     done = train(folder, workdir, learning_rate=1.0, **flags)
     assert done.returncode == 1, done.stdout
     line = done.stderr.splitlines()[-1]

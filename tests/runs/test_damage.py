@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from hcm_tf import checkpoint, experiment, run_directory
 from hcm_tf.errors import UserError
+from hcm_tf.runs import checkpoint, experiment, run_directory
 
 DATA, INDEX = "data-00000-of-00001", "index"
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from hcm_tf import config as configuration
-from hcm_tf import operations
+from hcm_tf import files, operations
 from hcm_tf.config import ExperimentConfig
 from hcm_tf.errors import UserError
 from hcm_tf.networks import (
@@ -294,9 +294,7 @@ def _list_what_is_there(directory: pathlib.Path) -> None:
     lines += [
         f"all_model_checkpoint_timestamps: {number + 1}" for number in range(len(steps))
     ]
-    partial = state.with_name(f"{_STATE_FILE}.partial")
-    partial.write_text("\n".join([*lines, "last_preserved_timestamp: 0", ""]))
-    partial.replace(state)
+    files.write(state, "\n".join([*lines, "last_preserved_timestamp: 0", ""]))
 
 
 def _say(line: str) -> None:

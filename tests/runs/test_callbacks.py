@@ -2,7 +2,7 @@
 
 import signal
 
-from hcm_tf import callbacks
+from hcm_tf.runs import callbacks
 
 
 def test_lines_of_later_steps_and_torn_lines_are_forgotten(tmp_path):

@@ -10,10 +10,10 @@ import keras
 import tensorflow as tf
 from tqdm import tqdm
 
-from hcm_tf import pictures
-from hcm_tf.divergence import Guard
-from hcm_tf.evaluation import Preview
-from hcm_tf.run_directory import METRICS_FILE, writing
+from hcm_tf import files, images
+from hcm_tf.runs.divergence import Guard
+from hcm_tf.runs.preview import Preview
+from hcm_tf.runs.run_directory import METRICS_FILE, writing
 
 SHOWN = {
     "critic_loss": "critic",
@@ -159,14 +159,14 @@ class Pictures(_StepCallback):
         self.guard.check_weights(step)
         self.measured = self.preview.measure()
         grids = {
-            "samples": pictures.grid(self.preview.samples()),
-            "reconstructions": pictures.grid(self.preview.reconstructions(), columns=8),
+            "samples": images.grid(self.preview.samples()),
+            "reconstructions": images.grid(self.preview.reconstructions(), columns=8),
         }
         with writing(self.run_dir), self.writer.as_default(step=step):
             append(self.run_dir / METRICS_FILE, {"step": step, **self.measured})
             for name, pixels in grids.items():
                 path = self.run_dir / "images" / f"{name}-{step:06d}.png"
-                pictures.write_png(path, pixels, scale=2)
+                images.write_png(path, pixels, scale=2)
                 tf.summary.image(name, pixels[None] / 255.0)
             for name, value in self.measured.items():
                 tf.summary.scalar(f"evaluation/{name}", value)
@@ -269,9 +269,7 @@ def forget_after(path: pathlib.Path, step: int) -> None:
     lines = path.read_text(errors="replace").splitlines(keepends=True)
     kept = [line for line in lines if _is_up_to(line, step)]
     if kept != lines:
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text("".join(kept))
-        partial.replace(path)
+        files.write(path, "".join(kept))
 
 
 def _is_up_to(line: str, step: int) -> bool:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from hcm_tf import checkpoint, experiment
-from hcm_tf.divergence import Guard
 from hcm_tf.errors import UserError
+from hcm_tf.runs import checkpoint, experiment
+from hcm_tf.runs.divergence import Guard
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from hcm_tf.errors import UserError
-from hcm_tf.explain.output import whole_directory
+from hcm_tf.files import whole_directory
 
 
 def test_files_arrive_together_and_others_stay(tmp_path):

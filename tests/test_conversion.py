@@ -1,6 +1,6 @@
 import numpy as np
 
-from hcm_tf.data.conversion import to_float, to_uint8
+from hcm_tf.images import to_float, to_uint8
 
 
 def test_ends_and_middle_of_the_range():

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from hcm_tf import checkpoint, experiment
+from hcm_tf.runs import checkpoint, experiment, run_directory
 
 
 def test_every_weight_of_a_run_comes_back(tmp_path, tiny_config):
@@ -13,7 +13,7 @@ def test_every_weight_of_a_run_comes_back(tmp_path, tiny_config):
             variable.assign(variable + number)
     saved = tf.train.Checkpoint(**experiment.saved_objects(trainer))
     checkpoint.manager(tmp_path, saved).save(checkpoint_number=7)
-    experiment.run_directory.write_config(tiny_config, tmp_path, replicas=1)
+    run_directory.write_config(tiny_config, tmp_path, replicas=1)
 
     run = checkpoint.load(tmp_path)
 

@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from hcm_tf import run_lock
 from hcm_tf.errors import UserError
+from hcm_tf.runs import lock as run_lock
 
 HOLD = (
-    "import pathlib, sys, time; from hcm_tf.run_lock import locked\n"
+    "import pathlib, sys, time; from hcm_tf.runs.lock import locked\n"
     "with locked(pathlib.Path(sys.argv[1])):\n"
     "    print('held', flush=True); time.sleep(300)"
 )

@@ -12,9 +12,10 @@ from importlib import metadata
 
 import tensorflow as tf
 
-from hcm_tf.checkpoint import CONFIG_FILE, DIRECTORY, read_config, saved_steps
+from hcm_tf import files
 from hcm_tf.config import ExperimentConfig, differences
 from hcm_tf.errors import UserError
+from hcm_tf.runs.checkpoint import CONFIG_FILE, DIRECTORY, read_config, saved_steps
 
 METRICS_FILE = "metrics.jsonl"
 PACKAGES = ("tensorflow", "keras", "numpy", "tensorflow-datasets", "tensorboard")
@@ -101,15 +102,12 @@ def write_config(
         "git_revision": _git_revision(),
         "command": sys.argv,
     }
-    path = workdir / CONFIG_FILE
-    partial = path.with_name(path.name + ".partial")
     text = json.dumps({**config.to_json(), "provenance": provenance}, indent=2)
-    partial.write_text(text + "\n")
-    partial.replace(path)
+    files.write(workdir / CONFIG_FILE, text + "\n")
 
 
 def _git_revision() -> str | None:
-    root = pathlib.Path(__file__).parents[1]
+    root = pathlib.Path(__file__).parents[2]
     try:
         described = subprocess.run(
             ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"],

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from hcm_tf.evaluation import STATISTICS_SAMPLES, Preview
 from hcm_tf.networks import build_encoder, build_generator
 from hcm_tf.prior import Uniform, draw
+from hcm_tf.runs.preview import STATISTICS_SAMPLES, Preview
 
 LATENTS = draw(Uniform(6), 0, STATISTICS_SAMPLES)
 

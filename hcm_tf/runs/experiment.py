@@ -7,15 +7,17 @@ import time
 import keras
 import tensorflow as tf
 
-from hcm_tf import callbacks, checkpoint, data, devices, operations, run_directory
+from hcm_tf import data, operations
 from hcm_tf.config import ExperimentConfig
-from hcm_tf.divergence import Guard
 from hcm_tf.errors import UserError
-from hcm_tf.evaluation import Preview
+from hcm_tf.images import to_float
 from hcm_tf.losses import make_objective
 from hcm_tf.networks import build_critic, build_encoder, build_generator
 from hcm_tf.prior import Posterior, Uniform
-from hcm_tf.run_lock import locked
+from hcm_tf.runs import callbacks, checkpoint, devices, run_directory
+from hcm_tf.runs.divergence import Guard
+from hcm_tf.runs.lock import locked
+from hcm_tf.runs.preview import Preview
 from hcm_tf.training.noise import Noise, replica_order
 from hcm_tf.training.optimizer import Cooldown, FusedAdam
 from hcm_tf.training.trainer import Trainer
@@ -32,10 +34,10 @@ def run(config: ExperimentConfig, workdir: str | pathlib.Path) -> dict[str, floa
         workdir: gets `config.json`, `metrics.jsonl`, `images/`, `checkpoints/` and
             `tensorboard/`. If it holds a run of the same configuration, that is resumed
             with the step it would have taken next. No other process may train there
-            (`run_lock`).
+            (`lock`).
 
     Returns:
-        The last measurements, as in `evaluation.Preview.measure`.
+        The last measurements, as in `preview.Preview.measure`.
 
     Raises:
         UserError: something that the user can mend, in one line.
@@ -84,7 +86,7 @@ def _run(
     preview = Preview(
         trainer.average_generator or trainer.generator,
         trainer.encoder,
-        data.to_float(held_out.images),
+        to_float(held_out.images),
         trainer.prior,
     )
     drawing = callbacks.Pictures(
@@ -173,8 +175,13 @@ def _is_out_of_memory(error: tf.errors.OpError) -> bool:
 
 
 def _out_of_memory(workdir: pathlib.Path, error: tf.errors.OpError) -> str:
-    lines = str(error).splitlines()
-    told = (line.strip() for line in lines if "OOM" in line or "memory" in line.lower())
+    # The message may begin with the graph's own traceback, whose lines name files.
+    lines = [line.strip() for line in str(error).splitlines()]
+    told = (
+        line
+        for line in lines
+        if not line.startswith("File ") and ("OOM" in line or "memory" in line.lower())
+    )
     return (
         f"out of memory: {next(told, _first_line(error))}. Start the same command with "
         "--recompute, or with a lower --batch_size in another --workdir. What was "

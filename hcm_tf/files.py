@@ -1,4 +1,4 @@
-"""Output directories that are written whole or not at all."""
+"""Files and directories that are written whole or not at all."""
 
 import contextlib
 import os
@@ -8,6 +8,36 @@ import tempfile
 from collections.abc import Iterator
 
 from hcm_tf.errors import UserError
+
+
+def write(path: str | os.PathLike, contents: bytes | str) -> None:
+    """Writes a file; text as UTF-8. Its directory is made.
+
+    Raises:
+        OSError: it cannot be written; what was there before is as it was.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    if isinstance(contents, str):
+        contents = contents.encode()
+    try:
+        partial.write_bytes(contents)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def staging(base: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A directory to fill in `base`, removed at the end unless it was renamed."""
+    base.mkdir(parents=True, exist_ok=True)
+    directory = pathlib.Path(tempfile.mkdtemp(prefix=".partial-", dir=base))
+    directory.chmod(0o755)  # A server often runs as somebody else.
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextlib.contextmanager

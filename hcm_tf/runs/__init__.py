@@ -1,0 +1,1 @@
+"""Runs: an experiment, its directory, and what happens around its steps."""
