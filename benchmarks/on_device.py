@@ -18,7 +18,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from benchmarks import measure, plain
-from export import quality, tflite
+from export import conversion, quality
 from export.signatures import Signature
 from hcm_tf import operations
 from hcm_tf.config import ExperimentConfig
@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", default="full,quickstart", help="without a run")
     parser.add_argument("--run_dir", type=pathlib.Path)
-    parser.add_argument("--precisions", default=",".join(tflite.PRECISIONS))
+    parser.add_argument("--precisions", default=",".join(conversion.PRECISIONS))
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--latents", type=int, default=64)
@@ -80,7 +80,9 @@ def compare(name: str, run: Run, options: argparse.Namespace) -> list[tuple[Any,
     def convert(generator: Generator, precision: str, fidelity: float) -> bytes:
         latent = tf.TensorSpec((1, generator.latent_size), tf.float32, "latent")
         draw = Signature(lambda latent: {"images": generator(latent)}, latent)
-        contents = tflite.convert(generator, {"generate": draw}, precision, fidelity)
+        contents = conversion.convert(
+            generator, {"generate": draw}, precision, fidelity
+        )
         errors[form] = judge.mean_error(contents)
         return contents
 
@@ -88,7 +90,9 @@ def compare(name: str, run: Run, options: argparse.Namespace) -> list[tuple[Any,
     form = PLAIN
     models[form] = convert(_reference(run.generator, run), "float32", 0)
     for precision in options.precisions.split(","):
-        for fidelity in tflite.fidelities(precision, len(run.generator.level_names)):
+        for fidelity in conversion.fidelities(
+            precision, len(run.generator.level_names)
+        ):
             form = precision
             if fidelity:
                 dynamic = precision == "int8_dynamic"
@@ -120,7 +124,7 @@ def by_level(name: str, run: Run, options: argparse.Namespace) -> list[tuple[Any
     }.items():
         latent = tf.TensorSpec((1, generator.latent_size), tf.float32, "latent")
         models = {
-            level: tflite.convert(
+            level: conversion.convert(
                 generator, {"reach": Signature(_reach(generator, i), latent)}, "float32"
             )
             for i, level in enumerate(levels)

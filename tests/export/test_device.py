@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export import tflite
+from export import conversion, tflite
 from export.signatures import device_signatures, metadata
 from hcm_tf import files
 from hcm_tf import images as pictures
@@ -34,7 +34,7 @@ def model(tiny_run, tmp_path_factory):
     from export import flatbuffer
 
     run = checkpoint.load(tiny_run, execution="device")
-    contents = tflite.convert(
+    contents = conversion.convert(
         run.generator, device_signatures(run, "generator", None), "float32"
     )
     path = tmp_path_factory.mktemp("device") / "generator.tflite"

@@ -117,7 +117,7 @@ def test_the_gate_judges_every_signature_that_draws(loaded):
         "latent": Signature(lambda x: {"latent": from_seeds(x)}, seed),
     }
     measured = judge.measure(
-        "generator", tflite.convert(generator, signatures, "float32")
+        "generator", conversion.convert(generator, signatures, "float32")
     )
     assert set(measured["mean_errors"]) == {"generate", "other"}
     assert measured["mean_errors"]["generate"] == pytest.approx(0, abs=1e-3)
@@ -141,13 +141,13 @@ def test_errors_are_measured_and_small(export, name, precision):
 
 
 def test_lower_precisions_are_smaller(export):
-    sizes = [export[1]["generator", p]["bytes"] for p in tflite.PRECISIONS[:3]]
+    sizes = [export[1]["generator", p]["bytes"] for p in conversion.PRECISIONS[:3]]
     assert sizes == sorted(sizes, reverse=True)
 
 
 def test_builtin_operations_only_and_metadata(export, loaded, tiny_run):
     for name in ("generator", "encoder"):
-        for precision in tflite.PRECISIONS[:3]:
+        for precision in conversion.PRECISIONS[:3]:
             assert flatbuffer.custom_operations(contents(export, name, precision)) == []
     from export.device.sample import read_metadata
 
@@ -178,7 +178,7 @@ def test_each_set_of_signatures_is_converted_once(export, converted):
 def test_progress_names_model_precision_and_seconds(export, progress):
     lines = "".join(progress).splitlines()
     for name in tflite.NETWORKS:
-        for precision in tflite.PRECISIONS:
+        for precision in conversion.PRECISIONS:
             (line, *_) = [x for x in lines if x.startswith(f"{name}, {precision}: com")]
             assert re.search(r" \.\.\. \d+\.\d s, \d+\.\d{4} grey levels$", line)
     assert any(re.match(r"generator, float16: converting .* s$", x) for x in lines)
@@ -253,7 +253,7 @@ def test_an_operation_that_is_no_builtin_is_an_error(loaded):
         spec,
     )
     with pytest.raises(UserError, match="failed"):
-        tflite.convert(loaded.generator, {"generate": flex}, "float32")
+        conversion.convert(loaded.generator, {"generate": flex}, "float32")
 
 
 def test_the_gate_refuses_what_is_too_far(tiny_run, tmp_path, monkeypatch):
