@@ -1,7 +1,7 @@
 """Gradients of our own, which an exported model does without (TensorFlow).
 
-A SavedModel cannot hold the gradient of a gradient of our own: TensorFlow warns of every
-such operation each time the model is loaded.
+A SavedModel cannot hold the gradient of a gradient of our own: TensorFlow warns of
+every such operation each time the model is loaded.
 """
 
 import contextlib
