@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import tqdm
 from absl import logging
-from PIL import Image, ImageOps
+from PIL import Image
 
 from hcm_tf.config import DataConfig
+from hcm_tf.data import image_file
 from hcm_tf.data.cache import cached
 from hcm_tf.data.held_out import held_out_count
 from hcm_tf.data.image_set import ImageSet, fill
@@ -20,7 +21,6 @@ from hcm_tf.data.resizing import ImageFormat
 from hcm_tf.errors import UserError
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-MAXIMUM_PIXELS = 100_000_000
 _ORDER_SEED = 0
 _READ_AT_ONCE = 256
 _NAMED_FAILURES = 5
@@ -156,13 +156,9 @@ def _decode_in_threads(
 
 def _decode_one(path: pathlib.Path, image_format: ImageFormat) -> np.ndarray | str:
     try:
-        with Image.open(path) as image:  # An animation gives its first frame.
-            if image.width * image.height > MAXIMUM_PIXELS:
-                return f"{image.width} x {image.height} pixels"
-            # Large JPEG files are decoded at a fraction of their size, at least four
-            # times the one needed, so that the filter still does the work.
-            image.draft(None, (4 * image_format.size, 4 * image_format.size))
-            return image_format.apply(ImageOps.exif_transpose(image))
+        # Four times the size needed, so that the filter still does the work.
+        image = image_file.decode(path, at_least=4 * image_format.size)
+        return image_format.apply(image)
     except Image.UnidentifiedImageError:
         return "not an image" if path.stat().st_size else "empty"
     # Pillow's plugins raise errors of many kinds on damaged files.

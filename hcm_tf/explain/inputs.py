@@ -2,11 +2,12 @@
 
 import os
 import pathlib
+import warnings
 
 import numpy as np
-from PIL import Image
 
 from hcm_tf.config import ExperimentConfig
+from hcm_tf.data import image_file
 from hcm_tf.data.resizing import ImageFormat
 from hcm_tf.errors import UserError
 from hcm_tf.explain.units import Units, active_units
@@ -18,7 +19,7 @@ MODES = {1: ("L",), 3: ("RGB",)}
 def read_image(
     path: str | os.PathLike, config: ExperimentConfig, *, fit: bool = False
 ) -> np.ndarray:
-    """Reads one image as the networks take it.
+    """Reads one image as the networks take it, upright by its EXIF data.
 
     Args:
         path: file in any format that Pillow reads.
@@ -30,14 +31,19 @@ def read_image(
         float32 `(size, size, channels)` in [-1, 1].
 
     Raises:
-        UserError: no such file, no image, or one that does not fit.
+        UserError: no such file, no image, one that does not fit, or one of more than
+            `image_file.MAXIMUM_PIXELS`.
     """
     path = pathlib.Path(path)
     size, channels = config.model.image_size, config.model.image_channels
     try:
-        with Image.open(path) as image:
-            image.load()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        with warnings.catch_warnings():
+            # Pillow warns about oddities that do not keep an image from being read.
+            warnings.simplefilter("ignore")
+            image = image_file.decode(path)
+    except image_file.TooLargeError as error:
+        raise UserError(f"{path}: {error}. Give a smaller image.") from error
+    except (OSError, ValueError, SyntaxError) as error:
         reason = (
             "no such file" if not path.exists() else "not an image that can be read"
         )

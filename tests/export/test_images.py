@@ -1,13 +1,16 @@
 """Image files decoded inside the SavedModel, compared with the training data's way."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageOps
 
-from export.images import decode, to_pixels
+from export import image_header
+from export.images import MAXIMUM_PIXELS, decode, to_pixels
 from hcm_tf.data.resizing import ImageFormat
 from hcm_tf.images import to_uint8
 
@@ -69,3 +72,116 @@ def test_jpeg_is_read():
 def test_pixels_round_as_the_training_data_does():
     values = np.linspace(-1.2, 1.2, 9999, dtype="float32").reshape(1, 99, 101, 1)
     np.testing.assert_array_equal(to_pixels(tf.constant(values)), to_uint8(values))
+
+
+def header(file: bytes) -> tuple[int, int, int]:
+    return tuple(int(value) for value in image_header.read(tf.constant(file)))
+
+
+@pytest.mark.parametrize("size", [(300, 200), (1, 1), (70, 513)])
+@pytest.mark.parametrize(
+    ("form", "mode", "options"),
+    [
+        ("PNG", "RGBA", {}),
+        ("JPEG", "RGB", {}),
+        ("JPEG", "L", {"progressive": True, "comment": b"\xff\xc0 in a comment"}),
+        ("BMP", "RGB", {}),
+        ("WEBP", "RGB", {"lossless": False}),
+        ("WEBP", "RGB", {"lossless": True}),
+        ("WEBP", "RGBA", {"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0"}),
+    ],
+)
+def test_the_header_says_what_pillow_says(form, mode, options, size):
+    file = io.BytesIO()
+    picture(mode, size).save(file, form, **options)
+    assert header(file.getvalue()) == (size[1], size[0], 1)
+
+
+@pytest.mark.parametrize("file", [b"", b"text", b"GIF89a", b"\xff\xd8\xff", b"BM"])
+def test_the_header_of_what_is_no_image_has_no_size(file):
+    assert header(file)[:2] == (0, 0)
+
+
+def turned_file(orientation: int, little: bool = False, fill: bytes = b"") -> bytes:
+    exif = Image.Exif()
+    exif.endian = "<" if little else ">"
+    exif[0x010F] = "a maker"
+    exif[0x0112] = orientation
+    file = io.BytesIO()
+    picture("RGB", (96, 61)).save(file, "JPEG", exif=exif.tobytes(), quality=95)
+    contents = file.getvalue()
+    # Between its segments a JPEG file may have bytes that fill, and marks alone.
+    return contents[:2] + fill + contents[2:]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("resize", ["crop", "stretch"])
+def test_a_photograph_is_turned_as_pillow_turns_it(orientation, resize):
+    file = turned_file(orientation, little=orientation % 2 == 0)
+    with Image.open(io.BytesIO(file)) as image:
+        assert image.getexif()[0x0112] == orientation
+        upright = ImageOps.exif_transpose(image)
+        image_format = ImageFormat(
+            size=SIZE, channels=3, resize=resize, resize_filter="lanczos"
+        )
+        expected = image_format.apply(upright).astype(int)
+        unturned = image_format.apply(image).astype(int)
+    image = decode(tf.constant([file]), SIZE, 3, resize=resize, resize_filter="lanczos")
+    assert np.abs(to_uint8(image)[0] - expected).mean() <= 1.5
+    # Not turning it is far away.
+    assert (np.abs(unturned - expected).mean() > 5) == (orientation != 1)
+
+
+@pytest.mark.parametrize("fill", [b"\xff\xff\xff", b"\xff\x01"])
+def test_filled_segments_are_passed(fill):
+    file = turned_file(6, fill=fill)
+    assert header(file) == (61, 96, 6)
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+def test_an_orientation_that_does_not_exist_turns_nothing(orientation):
+    assert header(turned_file(orientation))[2] == 1
+
+
+def bomb_png(width: int, height: int) -> bytes:
+    """Says its size, and has no pixels: to read those would be another error."""
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    length, check = struct.pack(">I", 13), struct.pack(">I", zlib.crc32(chunk))
+    return b"\x89PNG\r\n\x1a\n" + length + chunk + check
+
+
+def bomb_jpeg(width: int, height: int) -> bytes:
+    file = turned_file(1)
+    place = file.index(b"\xff\xc0") + 5
+    return file[:place] + struct.pack(">HH", height, width) + file[place + 4 :]
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        bomb_png(5001, 5000),
+        bomb_png(2**31 - 1, 2**31 - 1),
+        bomb_png(2**32 - 1, 2**32 - 1),
+        bomb_png(1, MAXIMUM_PIXELS + 1),
+        bomb_jpeg(65535, 65535),
+        b"BM" + bytes(16) + struct.pack("<ii", 5001, -5000) + bytes(20),
+        b"RIFF\0\0\0\0WEBPVP8X\n\0\0\0\0\0\0\0" + b"\xff" * 6,
+        b"RIFF\0\0\0\0WEBPVP8L\n\0\0\0/" + b"\xff\xff\xff\x0f",
+        b"RIFF\0\0\0\0WEBPVP8 \n\0\0\0\0\0\0\x9d\x01*" + b"\xff\x3f" * 2,
+    ],
+)
+def test_too_many_pixels_are_refused_before_they_are_decoded(file):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"25,000,000 pixels"):
+        decode(tf.constant([file]), SIZE, 3, resize="crop", resize_filter="area")
+
+
+def test_the_largest_size_is_read():
+    file = encoded(Image.new("1", (5000, 5000), 1), "PNG")
+    image = decode(tf.constant([file]), SIZE, 3, resize="crop", resize_filter="area")
+    np.testing.assert_array_equal(image, np.ones((1, SIZE, SIZE, 3)))
+
+
+def test_other_formats_are_refused():
+    for file in (encoded(picture("L", (9, 9)), "GIF"), b"text", b""):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="Not a PNG, JPEG"):
+            decode(tf.constant([file]), SIZE, 3, resize="crop", resize_filter="area")
