@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from hcm_tf.data import image_file, to_float
+from hcm_tf.data import image_file
 from hcm_tf.data.folder import _decode_one
 from hcm_tf.data.resizing import ImageFormat
 from hcm_tf.errors import UserError
 from hcm_tf.explain import inputs
+from hcm_tf.images import to_float
 
 FORMAT = ImageFormat(size=32, channels=3, resize="crop", resize_filter="lanczos")
 
