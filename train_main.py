@@ -1,12 +1,12 @@
 """Trains: python train_main.py --flagfile=configs/quickstart.flags"""
 
-import os
 import sys
 
 from absl import flags
 
 from hcm_tf import command, config_flags
 from hcm_tf.errors import UserError
+from hcm_tf.quiet import load_tensorflow
 
 WORKDIR = flags.DEFINE_string(
     "workdir", "runs/hcm", "Directory of the run; the same one resumes it."
@@ -23,7 +23,7 @@ def main(argv: list[str]) -> int:
     except (flags.Error, ValueError) as error:
         return refuse(error)
     # TensorFlow takes seconds to load: only once the flags are known to be right.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    load_tensorflow()
     from hcm_tf.runs import experiment
 
     try:

@@ -14,6 +14,7 @@ import sys
 from absl import flags
 
 from hcm_tf import command, files
+from hcm_tf.quiet import load_tensorflow
 
 
 def define() -> flags.FlagValues:
@@ -39,6 +40,7 @@ def main(argv: list[str]) -> int:
 
     def act() -> None:
         # TensorFlow takes seconds to load: only once the flags are known to be right.
+        load_tensorflow()
         from benchmarks import explanation_study as study
 
         runs = {"sparse": own.run_dir, "dense": own.dense_run_dir}

@@ -15,6 +15,7 @@ import numpy as np
 from absl import flags
 
 from hcm_tf import command
+from hcm_tf.quiet import load_tensorflow
 
 if TYPE_CHECKING:
     from hcm_tf.networks.levels import Level
@@ -50,6 +51,7 @@ def export(
     Raises:
         UserError: no such run, level or data, or the directory cannot be written.
     """
+    load_tensorflow()
     from hcm_tf import data
     from hcm_tf.explain import atlas, inputs
     from hcm_tf.explain.decoder import Decoder

@@ -14,6 +14,7 @@ from absl import flags
 from export import publish
 from hcm_tf import command, files
 from hcm_tf.errors import UserError
+from hcm_tf.quiet import load_tensorflow
 
 FLAGS = flags.FlagValues()  # Its own: tests import several commands.
 RUN_DIR = flags.DEFINE_string(
@@ -70,6 +71,7 @@ def export(
         UserError: no such run, or the version exists.
     """
     # TensorFlow takes seconds to load: only once the flags are known to be right.
+    load_tensorflow()
     from export.signatures import EncoderSignatures, GeneratorSignatures
     from hcm_tf.runs import checkpoint
 

@@ -19,6 +19,7 @@ from absl import flags
 from export.conversion import PRECISIONS, Conversions, fidelities
 from hcm_tf import command, files
 from hcm_tf.errors import UserError
+from hcm_tf.quiet import load_tensorflow
 
 TABLE_FILE = "tflite.json"
 NETWORKS = ("generator", "encoder")
@@ -93,6 +94,7 @@ def export(
     if unknown:
         raise UserError(f"unknown precision {unknown[0]}: {', '.join(PRECISIONS)}")
     # TensorFlow takes seconds to load: only once the flags are known to be right.
+    load_tensorflow()
     from export import model_card, quality
     from export.signatures import metadata
     from hcm_tf.runs import checkpoint

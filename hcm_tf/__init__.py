@@ -12,6 +12,7 @@ Network*, CVPR 2020. The public face:
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from hcm_tf.quiet import load_tensorflow
 from hcm_tf.version import __version__
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'hcm_tf' has no attribute {name!r}")
+    load_tensorflow()
     return getattr(importlib.import_module(_HOMES[name]), name)
 
 

@@ -1,6 +1,5 @@
 """What every command shares: flags and help in, one line per mistake out."""
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -36,8 +35,6 @@ def run(
     Returns:
         The exit status: 0, also after help, or 1 after a mistake.
     """
-    # The loader's messages about missing accelerators help nobody here.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     argv = list(sys.argv if argv is None else argv)
     if show_help(argv, values, about):
         return 0

@@ -9,6 +9,7 @@ PACKAGE = ROOT / "hcm_tf"
 # A room stands below every room that uses it; `test_no_arrow_points_up` checks that.
 USES = {
     "version": "",
+    "quiet": "",
     "errors": "",
     "files": "errors",
     "images": "files",
@@ -25,8 +26,8 @@ USES = {
     "training": "losses prior",
     "data": "config errors",
     "runs": "config data errors files images losses networks operations prior training",
-    "explain": "command config data errors files images networks prior runs",
-    "": "layers networks runs version",
+    "explain": "command config data errors files images networks prior quiet runs",
+    "": "layers networks quiet runs version",
 }
 
 

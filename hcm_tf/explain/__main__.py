@@ -12,6 +12,7 @@ from absl import flags
 
 from hcm_tf import command
 from hcm_tf.errors import UserError
+from hcm_tf.quiet import load_tensorflow
 
 if TYPE_CHECKING:
     from hcm_tf.explain.commands import Source
@@ -73,6 +74,7 @@ def main(argv: list[str]) -> int:
 
 def _run(chosen: str, own: flags.FlagValues) -> str:
     # TensorFlow takes seconds to load: only once the flags are known to be right.
+    load_tensorflow()
     from hcm_tf.explain import commands
 
     source = _source(own, own.image, own.seed)

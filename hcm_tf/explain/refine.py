@@ -6,6 +6,7 @@ as the latent moves: a few hundred Adam steps on the latent work.
 
 import dataclasses
 
+import keras
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
@@ -77,13 +78,15 @@ def refine(
             loss = tf.reduce_sum(errors)
         return errors, tape.gradient(loss, latent)
 
-    adam = _Adam(learning_rate)
-    latent = np.clip(latents, -1.0, 1.0).astype("float32")
-    best, before = latent, None
+    moving = keras.Variable(np.clip(latents, -1.0, 1.0), dtype="float32")
+    adam = keras.optimizers.Adam(learning_rate, beta_2=0.99, epsilon=1e-8)
+    best, before = moving.numpy(), None
     hidden = None if progress is None else not progress
     bar = tqdm(range(steps + 1), desc="Refining", disable=hidden, leave=False)
     for step in bar:
-        errors, gradient = (x.numpy() for x in measure(tf.constant(latent)))
+        latent = moving.numpy()
+        errors, gradient = measure(tf.constant(latent))
+        errors = errors.numpy()
         if before is None:
             before = after = errors
         better = errors < after
@@ -91,27 +94,10 @@ def refine(
         after = np.minimum(errors, after)
         bar.set_postfix_str(f"error {after.mean():.4f}", refresh=False)
         if step < steps:
-            latent = np.clip(latent - adam.step(gradient), -1.0, 1.0)
+            adam.apply([gradient], [moving])
+            moving.assign(tf.clip_by_value(moving.value, -1.0, 1.0))
     return Refined(
         latents=best,
         error_before=before.astype("float64"),
         error_after=after.astype("float64"),
     )
-
-
-class _Adam:
-    """Adam for one array, kept outside of any Keras variable."""
-
-    def __init__(self, learning_rate: float) -> None:
-        self.learning_rate = learning_rate
-        self.count = 0
-        self.mean = self.square = np.float32(0)
-
-    def step(self, gradient: np.ndarray) -> np.ndarray:
-        self.count += 1
-        self.mean = 0.9 * self.mean + 0.1 * gradient
-        self.square = 0.99 * self.square + 0.01 * np.square(gradient)
-        mean = self.mean / (1 - 0.9**self.count)
-        square = self.square / (1 - 0.99**self.count)
-        change = self.learning_rate * mean / (np.sqrt(square) + 1e-8)
-        return change.astype("float32")

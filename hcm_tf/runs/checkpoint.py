@@ -20,11 +20,12 @@ from hcm_tf.networks import (
     build_encoder,
     build_generator,
 )
-from hcm_tf.prior import Posterior, Prior, Uniform, frozen
+from hcm_tf.prior import Posterior, Prior, Uniform, draw, frozen
 
 CONFIG_FILE = "config.json"
 DIRECTORY = "checkpoints"
 KEPT = 2
+BATCH = 64  # Images that are drawn at a time.
 _FILE = re.compile(r"ckpt-(\d+)\.(index|data-\d{5}-of-\d{5})")
 _STATE_FILE = "checkpoint"  # TensorFlow's name of the list of what it keeps.
 
@@ -48,6 +49,27 @@ class Run:
     encoder: Encoder
     critic: Critic
     prior: Prior
+
+    def sample(
+        self, count: int, *, seed: int = 0, truncation: float = 1.0
+    ) -> np.ndarray:
+        """Draws the pictures of the seeds `seed`, `seed` + 1, ...
+
+        Args:
+            count: how many, at least 1.
+            seed: the first.
+            truncation: from 0 to 1; less is nearer to the mean latent: fewer surprises.
+
+        Returns:
+            float32 `(count, size, size, channels)`, in [-1, 1].
+        """
+        latents = draw(self.prior, seed, count, truncation)
+        return np.concatenate(
+            [
+                np.asarray(self.generator(latents[start : start + BATCH]))
+                for start in range(0, count, BATCH)
+            ]
+        )
 
 
 def manager(
