@@ -132,7 +132,7 @@ def _read_jpeg(data: _Bytes) -> tuple[tuple[tf.Tensor, tf.Tensor], tf.Tensor]:
         exif = tf.where(described & (exif == 0), position + 10, exif)
         height = tf.where(frame, data.number(position + 5, 2), height)
         width = tf.where(frame, data.number(position + 7, 2), width)
-        length = tf.where(alone, 2, 2 + data.number(position + 2, 2))
+        length = 2 + tf.where(alone, zero, data.number(position + 2, 2))
         # A marker may be preceded by any number of bytes 0xFF.
         length = tf.where(marker == 0xFF, tf.ones_like(length), length)
         return tf.where(ends, data.last, position + length), height, width, exif
@@ -161,5 +161,5 @@ def _orientation(data: _Bytes, start: tf.Tensor) -> tf.Tensor:
         data.number(entries + 8, 2, little),
         tf.zeros_like(entries),
     )
-    value = tf.reduce_max(tf.concat([values, [UPRIGHT]], 0))
+    value = tf.reduce_max(tf.concat([values, tf.constant([UPRIGHT], tf.int64)], 0))
     return tf.where(value <= 8, value, tf.ones_like(value))

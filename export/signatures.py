@@ -180,7 +180,11 @@ class EncoderSignatures:
         return {"latent": self.encoder(images)}
 
     def from_bytes(self, image_bytes: tf.Tensor) -> Outputs:
-        """`latent` of image files of any size, made square as in training."""
+        """`latent` of image files, made square and turned upright as in training.
+
+        PNG, JPEG, WebP and BMP of up to `images.MAXIMUM_PIXELS`; the EXIF orientation
+        of JPEG files alone is read.
+        """
         return self.latent(
             decode(
                 image_bytes,

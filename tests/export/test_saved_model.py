@@ -235,6 +235,10 @@ def wrong_inputs(spec: tf.TensorSpec):
         yield "width", np.concatenate([x, x], 2)
     if spec.dtype == tf.string:
         yield "no image", np.array([x[0], b"This is text."], object)
+        yield (
+            "too large",
+            np.array([x[0], x[1][:16] + b"\x7f\xff" * 4 + x[1][24:]], object),
+        )
         yield "empty", np.array([b"", x[0]], object)
         yield "truncated", np.array([x[0], x[1][:-40]], object)
         yield "type", np.zeros(3, "float32")
@@ -336,6 +340,24 @@ def test_same_seed_is_the_same_picture_alone_or_in_any_batch(cpp):
             alone["images"][0], together["images"][row], rtol=0, atol=TOLERANCE
         )
     assert len(np.unique(together["latent"], axis=0)) == 5
+
+
+def test_same_seed_is_the_same_file_to_one_grey_level(cpp):
+    """Alone or in any batch; another seed's picture is far away."""
+    seeds = np.arange(16, dtype="int32")
+
+    def pictures(seeds):
+        answer = cpp["generator"].run("sample_png", seed=seeds)
+        return np.stack([decoded(file) for file in answer["image_bytes"]]).astype(int)
+
+    alone = np.concatenate([pictures(seeds[row : row + 1]) for row in seeds])
+    for batch in (2, 5, 16):
+        together = np.concatenate(
+            [pictures(seeds[row : row + batch]) for row in seeds[::batch]]
+        )
+        assert np.abs(together - alone).max() <= 1
+    others = np.abs(alone - np.roll(alone, 1, axis=0))
+    assert (others.max(axis=(1, 2, 3)) > 3).all()
 
 
 def test_explain_names_the_strongest_attributes(cpp, loaded):
