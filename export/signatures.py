@@ -83,29 +83,20 @@ class GeneratorSignatures:
         `(batch, 16, k)`: the attributes of each location (row-major), and for every
         level above, such as 8x8, `8x8_positions` int32 and `8x8_values` float32, both
         `(batch, channels, k)`: the positions (row * width + column) of each feature
-        map. A value of 0 fills the list where fewer are active; values equal to the
-        k-th largest, which the generator keeps beyond k, are cut off.
+        map. The strongest come first, whatever their sign. A value of 0 fills the list
+        where fewer are active; what the generator keeps beyond k, because it equals
+        the k-th largest, is cut off.
         """
-        generator = self.generator
-        trace = generator.trace(latent)
-        rows = tf.reshape(
-            trace.responses[0], (-1, 16, generator.attribute_conv.filters)
-        )
-        values, indices = tf.math.top_k(rows, generator.attribute_top_k.k)
-        outputs = {"attributes_indices": indices, "attributes_values": values}
-        sparse_levels = zip(
-            generator.level_names[1:],
-            generator.blocks[:-1],
-            trace.responses[1:],
-            strict=True,
-        )
-        for name, block, response in sparse_levels:
-            _, height, width, channels = response.shape
-            maps = tf.reshape(
-                tf.transpose(response, (0, 3, 1, 2)), (-1, channels, height * width)
-            )
-            values, positions = tf.math.top_k(maps, block.top_k.k)
-            outputs |= {f"{name}_positions": positions, f"{name}_values": values}
+        outputs = {}
+        codes = self.generator.trace(latent).codes
+        for level, code in zip(self.generator.levels, codes, strict=True):
+            places = tf.reshape(code, (-1, level.positions, level.shape[2]))
+            # Competitors side by side.
+            pools = places if level.placed else tf.transpose(places, (0, 2, 1))
+            _, indices = tf.math.top_k(tf.abs(pools), level.k)
+            values = tf.gather(pools, indices, batch_dims=2)
+            kind = "indices" if level.placed else "positions"
+            outputs |= {f"{level.name}_{kind}": indices, f"{level.name}_values": values}
         return outputs
 
     def explain(self, latent: tf.Tensor) -> Outputs:
