@@ -14,6 +14,7 @@ import tensorflow as tf
 from export import command, conversion, flatbuffer, publish, quality, tflite
 from export.latents import latents
 from export.signatures import Signature
+from hcm_tf import checkpoint
 from hcm_tf.config import TrainConfig
 from hcm_tf.data import to_uint8
 from hcm_tf.errors import UserError
@@ -88,8 +89,9 @@ def test_pictures_from_seeds_are_those_of_keras(export, loaded, precision):
     seeds = np.arange(64, dtype="int32")
     latent = latents(tf.constant(seeds), loaded.generator.latent_size)
     expected = to_uint8(loaded.generator(latent).numpy()).astype(int)
-    # Under another seed's picture this would be far above the tolerance.
-    assert np.abs(expected - np.roll(expected, 1, axis=0)).mean() > 10
+    # Another seed's picture would be seen: the tolerance is well below.
+    others = np.abs(expected - np.roll(expected, 1, axis=0)).mean()
+    assert others > 2 * MEAN_ERROR[precision]
     for path in (
         f"generator_{precision}.tflite",
         f"benchmark/generator_{precision}_batch1.tflite",
@@ -104,10 +106,11 @@ def test_pictures_from_seeds_are_those_of_keras(export, loaded, precision):
         assert np.abs(drawn - expected).mean() <= MEAN_ERROR[precision]
 
 
-def test_the_gate_judges_every_signature_that_draws(loaded):
+def test_the_gate_judges_every_signature_that_draws(tiny_run):
     """A fault in what a seed draws alone is seen, and named."""
-    generator = loaded.generator
-    judge = quality.Judge(loaded, 8)
+    run = checkpoint.load(tiny_run, execution="device")
+    generator = run.generator
+    judge = quality.Judge(run, 8)
     latent = tf.TensorSpec((None, 6), tf.float32, "latent")
     seed = tf.TensorSpec((None,), tf.int32, "seed")
     signatures = {
