@@ -3,10 +3,9 @@
 import datetime
 import json
 import pathlib
-import tomllib
-from importlib import metadata
 
 from hcm_tf.runs.checkpoint import Run
+from hcm_tf.version import __version__
 
 METRICS_FILE = "metrics.jsonl"
 PACKAGE = "hcm_tf"
@@ -113,23 +112,10 @@ def provenance(run_dir: str | pathlib.Path, dataset: str) -> dict[str, str]:
     run = json.loads(path.read_text()).get("provenance", {})
     return {
         "revision": run.get("git_revision") or "unknown",
-        "version": version(),
+        "version": __version__,
         "exported": datetime.date.today().isoformat(),
         "licence": f"Code: Apache-2.0. Data: {_licence(dataset)}",
     }
-
-
-def version() -> str:
-    """The package's version: the installed one's, or that of its sources."""
-    try:
-        return metadata.version(PACKAGE)
-    except metadata.PackageNotFoundError:
-        pass
-    path = pathlib.Path(__file__).parents[1] / "pyproject.toml"
-    try:
-        return tomllib.loads(path.read_text())["project"]["version"]
-    except (OSError, KeyError):
-        return "unknown"
 
 
 def _licence(dataset: str) -> str:

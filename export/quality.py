@@ -167,7 +167,8 @@ class Judge:
 
 def signatures(contents: bytes) -> dict[str, dict[str, list[str]]]:
     """Names of `inputs` and of `outputs` of each signature of a TFLite model."""
-    return Interpreter(model_content=contents).get_signature_list()
+    interpreter = Interpreter(model_content=contents, num_threads=1)
+    return interpreter.get_signature_list()
 
 
 def runner(contents: bytes, signature: str):

@@ -156,7 +156,7 @@ def _models(
                     said.append(f"{row['mean_error']:.4f} grey levels")
                 if row["mean_error"] <= max_mean_error:
                     break
-            with _timed(progress, f"{label}: counting flipped units and timing"):
+            with _timed(progress, f"{label}: timing"):
                 row["flipped"] = None
                 if selections:
                     row["flipped"] = judge.flipped(

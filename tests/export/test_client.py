@@ -450,7 +450,7 @@ def test_a_models_name_is_quoted(server):
 def test_the_client_needs_no_tensorflow(server, tmp_path):
     """Over gRPC neither: it takes seconds to load, and is large to install."""
     code = (
-        "import sys; from export import client, command;"
+        "import sys; from export import client; from hcm_tf import command;"
         "status = command.run('client', client.FLAGS, client.main);"
         "loaded = {name.split('.')[0] for name in sys.modules};"
         "print(status, sorted(loaded & {'tensorflow', 'keras', 'tensorflow_serving'}))"

@@ -18,6 +18,7 @@ from hcm_tf.config import TrainConfig
 from hcm_tf.errors import UserError
 from hcm_tf.images import to_uint8
 from hcm_tf.prior import draw
+from hcm_tf.runs import checkpoint
 
 ROOT = pathlib.Path(__file__).parents[2]
 # Measured on the tiny run: 0.02 and 0.4 grey levels; float32 is as exact as Keras.
@@ -89,8 +90,9 @@ def test_pictures_from_seeds_are_those_of_keras(export, loaded, precision):
     seeds = np.arange(64, dtype="int32")
     latent = loaded.prior.from_seeds(seeds)
     expected = to_uint8(loaded.generator(latent).numpy()).astype(int)
-    # Under another seed's picture this would be far above the tolerance.
-    assert np.abs(expected - np.roll(expected, 1, axis=0)).mean() > 10
+    # Another seed's picture would be seen: the tolerance is well below.
+    others = np.abs(expected - np.roll(expected, 1, axis=0)).mean()
+    assert others > 2 * MEAN_ERROR[precision]
     for path in (
         f"generator_{precision}.tflite",
         f"benchmark/generator_{precision}_batch1.tflite",
@@ -105,10 +107,11 @@ def test_pictures_from_seeds_are_those_of_keras(export, loaded, precision):
         assert np.abs(drawn - expected).mean() <= MEAN_ERROR[precision]
 
 
-def test_the_gate_judges_every_signature_that_draws(loaded):
+def test_the_gate_judges_every_signature_that_draws(tiny_run):
     """A fault in what a seed draws alone is seen, and named."""
-    generator, from_seeds = loaded.generator, loaded.prior.from_seeds
-    judge = quality.Judge(loaded, 8)
+    run = checkpoint.load(tiny_run, execution="device")
+    generator, from_seeds = run.generator, run.prior.from_seeds
+    judge = quality.Judge(run, 8)
     latent = tf.TensorSpec((None, 6), tf.float32, "latent")
     seed = tf.TensorSpec((None,), tf.int32, "seed")
     signatures = {
