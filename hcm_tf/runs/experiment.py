@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+import re
 import time
 
 import keras
@@ -182,8 +183,10 @@ def _out_of_memory(workdir: pathlib.Path, error: tf.errors.OpError) -> str:
         for line in lines
         if not line.startswith("File ") and ("OOM" in line or "memory" in line.lower())
     )
+    # TensorFlow names the node too: {{node ...}}.
+    reason = re.sub(r"{{.*?}} *", "", next(told, _first_line(error)))
     return (
-        f"out of memory: {next(told, _first_line(error))}. Start the same command with "
+        f"out of memory: {reason}. Start the same command with "
         "--recompute, or with a lower --batch_size in another --workdir. What was "
         f"saved in {workdir} is intact."
     )
