@@ -74,7 +74,7 @@ class Conversions:
 
         converted = CONVERTED[precision]
         if (key, converted) not in self._contents:
-            self._contents[key, converted] = _convert(
+            self._contents[key, converted] = convert_once(
                 self._paths[key], list(self._sets[key]), converted
             )
         contents = self._contents[key, converted]
@@ -92,7 +92,8 @@ def convert(network, signatures: dict, precision: str, fidelity: float = 0) -> b
         return conversions.model("model", precision, fidelity)
 
 
-def _convert(saved_model: str, names: list[str], precision: str) -> bytes:
+def convert_once(saved_model: str, names: list[str], precision: str) -> bytes:
+    """Converts some signatures of a SavedModel; see `Conversions`."""
     import tensorflow as tf
 
     from export import flatbuffer

@@ -77,7 +77,7 @@ def with_int8_weights(contents: bytes, least_share: float = 0.0) -> tuple[bytes,
                 if weights.size < least:
                     continue
                 weights = weights.reshape(tensor.shape).astype("float32")
-                quantized[tensor.buffer] = _quantize(weights)
+                quantized[tensor.buffer] = quantize(weights)
             _set_int8(tensor, *quantized[tensor.buffer][1:])
     for index, (values, _, _) in quantized.items():
         model.buffers[index].data = values.reshape(-1).view(np.uint8)
@@ -122,7 +122,7 @@ def with_dynamic_int8(contents: bytes, after_selections: int = 0) -> bytes:
                 continue
             if tensor.buffer not in quantized:
                 weights = np.frombuffer(bytes(data), np.float32).reshape(tensor.shape)
-                quantized[tensor.buffer] = _quantize(weights)
+                quantized[tensor.buffer] = quantize(weights)
             _set_int8(tensor, *quantized[tensor.buffer][1:])
             if code == schema.BuiltinOperator.FULLY_CONNECTED:
                 operator.builtinOptions.asymmetricQuantizeInputs = True
@@ -154,7 +154,7 @@ def _count_float16(model: schema.ModelT) -> int:
     return sum(sizes.values())
 
 
-def _quantize(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+def quantize(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """int8 values, scales and the axis they belong to.
 
     Output channels come first in convolutions and dense layers, last in the batched

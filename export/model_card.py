@@ -77,7 +77,7 @@ seed {train.seed}.
 
 ## Scores
 
-{_scores(run_dir, run.step)}
+{scores(run_dir, run.step)}
 ## Licence
 
 * Code: Apache-2.0.
@@ -122,7 +122,7 @@ def _licence(dataset: str) -> str:
     return LICENCES.get(dataset, "see the data set; not known to this program.")
 
 
-def _scores(run_dir: str | pathlib.Path, step: int) -> str:
+def scores(run_dir: str | pathlib.Path, step: int) -> str:
     """The last measurement up to the exported step, as a list."""
     measured = {}
     for record in _records(pathlib.Path(run_dir) / METRICS_FILE):
@@ -131,7 +131,7 @@ def _scores(run_dir: str | pathlib.Path, step: int) -> str:
     if not measured:
         return "None: nothing was measured in this run.\n"
     lines = [
-        f"* `{name}`: {value:.4g}{_explained(name)}"
+        f"* `{name}`: {value:.4g}{explained(name)}"
         for name, value in measured.items()
         if name != "step"
     ]
@@ -151,7 +151,8 @@ def _records(path: pathlib.Path) -> list[dict]:
     return records
 
 
-def _explained(name: str) -> str:
+def explained(name: str) -> str:
+    """What a score means, in brackets; nothing for an unknown one."""
     for beginning, meaning in SCORES.items():
         if name.startswith(beginning):
             return f" ({meaning.format(name.removeprefix(beginning))})"

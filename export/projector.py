@@ -164,7 +164,7 @@ def write_points(
             file.write("\t".join(f"{value:.6g}" for value in vector) + "\n")
     labels = "\n".join("\t".join(map(_label, row)) for row in (columns, *rows))
     (directory / f"{name}_labels.tsv").write_text(labels + "\n", encoding="utf-8")
-    thumbnails = _thinned(thumbnails)
+    thumbnails = thinned(thumbnails)
     write_png(directory / f"{name}.png", _sprite(thumbnails))
     return {
         "tensorName": name,
@@ -223,7 +223,8 @@ def _label(text: str) -> str:
     return " ".join(str(text).split())
 
 
-def _thinned(thumbnails: np.ndarray) -> np.ndarray:
+def thinned(thumbnails: np.ndarray) -> np.ndarray:
+    """Every so many pixels of each, so that all fit a browser's largest texture."""
     columns = int(np.ceil(np.sqrt(len(thumbnails))))
     step = -(-columns * thumbnails.shape[1] // LARGEST_SPRITE)
     return thumbnails[:, ::step, ::step]

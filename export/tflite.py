@@ -190,7 +190,7 @@ def _digest(run) -> str:
     return digest.hexdigest()[:16]
 
 
-def _paths(directory: pathlib.Path, network: str, precision: str) -> dict:
+def paths_of(directory: pathlib.Path, network: str, precision: str) -> dict:
     """The files of a model, by kind of batch."""
     return {
         "any": directory / f"{network}_{precision}.tflite",
@@ -204,7 +204,7 @@ def _stage(
     """Writes the models of a row with their metadata; the size of the first."""
     from export import flatbuffer
 
-    paths = _paths(staged, row["network"], row["precision"])
+    paths = paths_of(staged, row["network"], row["precision"])
     for kind, path in paths.items():
         files.write(path, flatbuffer.with_metadata(contents[kind], metadata))
     return paths["any"].stat().st_size
@@ -226,8 +226,8 @@ def _put_in_place(
     }
     for network in NETWORKS:
         for precision in PRECISIONS:
-            targets = _paths(out, network, precision)
-            for kind, path in _paths(staged, network, precision).items():
+            targets = paths_of(out, network, precision)
+            for kind, path in paths_of(staged, network, precision).items():
                 if path.exists():
                     targets[kind].parent.mkdir(exist_ok=True)
                     path.replace(targets[kind])

@@ -187,10 +187,10 @@ def test_the_device_reads_few_rows_of_its_own_selection(monkeypatch):
 
     def record(rows, dictionary, slots):
         gathered.append(slots)
-        return multiply_gathered(rows, dictionary, slots)
+        return original(rows, dictionary, slots)
 
-    multiply_gathered = placement._multiply_gathered
-    monkeypatch.setattr(placement, "_multiply_gathered", record)
+    original = placement.multiply_gathered
+    monkeypatch.setattr(placement, "multiply_gathered", record)
     trace = device.trace(latents(2))
     device(latents(2))
     assert gathered == [config.attribute_k + SPARE_ROWS] * 2

@@ -52,7 +52,9 @@ def stream(
     """
     kind = _FACE_WITH_MASKS if masks else _FACE
     workers = min(workers or os.cpu_count() or 1, _MAXIMUM_WORKERS)
-    processes = [_start(indices[worker::workers], masks) for worker in range(workers)]
+    processes = [
+        start_drawing(indices[worker::workers], masks) for worker in range(workers)
+    ]
     try:
         for position, index in enumerate(indices):
             record = processes[position % workers].stdout.read(kind.itemsize)
@@ -66,7 +68,8 @@ def stream(
             process.wait()
 
 
-def _start(indices: range, masks: bool) -> subprocess.Popen:
+def start_drawing(indices: range, masks: bool) -> subprocess.Popen:
+    """Starts a process that draws faces, and their masks, to its standard output."""
     bounds = (indices.start, indices.stop, indices.step, int(masks))
     root = pathlib.Path(__file__).parents[2]
     path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))

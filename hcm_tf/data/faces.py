@@ -111,8 +111,8 @@ def draw(index: int) -> tuple[np.ndarray, dict[str, int]]:
     Returns:
         The image, uint8 `(64, 64, 3)`, and the label of each slot of `SLOTS`.
     """
-    avatar = _avatar(index)
-    return _rasterise(avatar), _labels(avatar.to_json()["options"])
+    avatar = avatar_of(index)
+    return _rasterise(avatar), labels_of(avatar.to_json()["options"])
 
 
 def part_masks(index: int) -> dict[str, np.ndarray]:
@@ -126,7 +126,7 @@ def part_masks(index: int) -> dict[str, np.ndarray]:
         For each name of `PARTS`, bool `(64, 64)`: where that fraction is at least
         `MASK_COVERAGE`; all False for a part that the face does not have.
     """
-    labels = _labels(_avatar(index).to_json()["options"])
+    labels = labels_of(avatar_of(index).to_json()["options"])
     masks = {}
     for part in PARTS:
         if SLOTS[part][labels[part]] == _ABSENT:
@@ -153,11 +153,13 @@ def coverage(index: int, part: str) -> np.ndarray:
     return np.abs(present.astype(int) - _rasterise(without)).max(axis=-1) / 255
 
 
-def _avatar(index: int) -> Avatar:
+def avatar_of(index: int) -> Avatar:
+    """The avatar of an index, before it is drawn."""
     return Avatar(_style(), {"seed": str(index), **_FRAME})
 
 
-def _labels(chosen: dict[str, Any]) -> dict[str, int]:
+def labels_of(chosen: dict[str, Any]) -> dict[str, int]:
+    """The label of every slot, from the options that an avatar was made with."""
     labels = {
         slot: SLOTS[slot].index(chosen.get(f"{slot}Variant", _ABSENT))
         for slot in _DRAWN

@@ -220,7 +220,7 @@ def _check_before_downloads(builder: tfds.core.DatasetBuilder, manual_dir: str) 
         download = manager._download
 
         def checked_download(resource):
-            host = _unreachable_host(resource.url)
+            host = unreachable_host(resource.url)
             if host is None:
                 return download(resource)
             raise UserError(
@@ -234,7 +234,8 @@ def _check_before_downloads(builder: tfds.core.DatasetBuilder, manual_dir: str) 
     builder._make_download_manager = make_checked_manager
 
 
-def _unreachable_host(url: str) -> str | None:
+def unreachable_host(url: str) -> str | None:
+    """The host of a URL, if it does not answer; None if it does."""
     parsed = urllib.parse.urlparse(url)
     host = "storage.googleapis.com" if parsed.scheme == "gs" else parsed.hostname
     variables = {name.lower() for name, value in os.environ.items() if value}

@@ -99,7 +99,7 @@ class Decoder:
         """
         latents = np.asarray(latents, "float32")
         recordings = []
-        batch = self._batch_size(0, None)
+        batch = self.batch_size(0, None)
         for start in range(0, len(latents), batch):
             some = latents[start : start + batch]
             trace = self._trace(tf.constant(some))
@@ -140,7 +140,7 @@ class Decoder:
         Returns:
             `(n, size, size, channels)`: images before tanh, or codes of level `until`.
         """
-        batch = self._batch_size(level, until)
+        batch = self.batch_size(level, until)
         replayed = [
             self._replay(
                 level, tf.constant(codes[start : start + batch]), recording.gates, until
@@ -185,7 +185,7 @@ class Decoder:
         reach = self.windows(recording, level, until).reach
         packing = pack(units, 2 * reach + 1)
         passes = len(packing.starts) - 1
-        batch = self._batch_size(level, until)
+        batch = self.batch_size(level, until)
         with self.bar(units.count, what) as bar:
             for first in range(0, passes, batch):
                 last = min(first + batch, passes)
@@ -227,7 +227,7 @@ class Decoder:
         latents = np.asarray(latents, "float32")
         pictures = []
         # A trace and a replay are alive at once.
-        batch = max(1, self._batch_size(0, None) // 2)
+        batch = max(1, self.batch_size(0, None) // 2)
         for start in range(0, len(latents), batch):
             trace = self._trace(tf.constant(latents[start : start + batch]))
             some = units.take(np.arange(start, min(start + batch, len(latents))))
@@ -242,7 +242,7 @@ class Decoder:
         """The active units of a level."""
         return active_units(recording.codes[level])
 
-    def _batch_size(self, level: int, until: int | None) -> int:
+    def batch_size(self, level: int, until: int | None) -> int:
         """How many codes of a level one replay can take."""
         sizes = [block.size for block in self._block_shapes()[level:until]]
         image = self.generator.image_size**2 * self.generator.image_channels

@@ -51,7 +51,7 @@ def convolve(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         with _after(of_kernel, x):
             return convolve_back(upstream, kernel), of_kernel
 
-    if _winograd_pays(x, tuple(kernel.shape)):
+    if winograd_pays(x, tuple(kernel.shape)):
         return winograd.convolve(x, kernel), gradient
     return tf.nn.conv2d(x, kernel, 1, "SAME"), gradient
 
@@ -68,7 +68,7 @@ def convolve_back(y: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     _, height, width, _ = y.shape
     if kernel.shape[2] <= MOST_IMAGE_CHANNELS and height % 2 == width % 2 == 0:
         return _to_image_blocks(y, adjoint(kernel)), gradient
-    if _winograd_pays(y, tuple(kernel.shape)):
+    if winograd_pays(y, tuple(kernel.shape)):
         return winograd.convolve_back(y, kernel), gradient
     x = tf.raw_ops.Conv2DBackpropInput(
         input_sizes=[tf.shape(y)[0], height, width, kernel.shape[2]],
@@ -105,7 +105,7 @@ def kernel_between(
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             return convolve_back(y, upstream), convolve(x, upstream)
 
-        if _winograd_pays(x, shape):
+        if winograd_pays(x, shape):
             return winograd.kernel_between(x, y), gradient
         kernel = tf.raw_ops.Conv2DBackpropFilter(
             input=x,
@@ -125,7 +125,7 @@ def _after(of_kernel: tf.Tensor, x: tf.Tensor) -> AbstractContextManager:
     return tf.control_dependencies([of_kernel] if large else [])
 
 
-def _winograd_pays(x: tf.Tensor, kernel_shape: tuple[int, int, int, int]) -> bool:
+def winograd_pays(x: tf.Tensor, kernel_shape: tuple[int, int, int, int]) -> bool:
     """On a processor, in a precision that its rounding does not spoil."""
     size, _, channels, filters = kernel_shape
     batch, height, width, _ = x.shape

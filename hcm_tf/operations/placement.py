@@ -80,7 +80,7 @@ def place_convolve_by_gathered_rows(
     return add_patches(
         attributes,
         dictionary,
-        lambda rows, dictionary: _multiply_gathered(rows, dictionary, slots),
+        lambda rows, dictionary: multiply_gathered(rows, dictionary, slots),
     )
 
 
@@ -116,7 +116,7 @@ def multiply_all(rows: Tensor, dictionary: Tensor) -> Tensor:
     return ops.transpose(products, (1, 0, 2))
 
 
-def _multiply_gathered(rows: Tensor, dictionary: Tensor, slots: int) -> Tensor:
+def multiply_gathered(rows: Tensor, dictionary: Tensor, slots: int) -> Tensor:
     """As `multiply_all`, where up to `slots` attributes of a location are active."""
     locations, count, width = dictionary.shape
     active = ops.top_k(ops.abs(rows), slots)[1]

@@ -233,7 +233,7 @@ class Stop(_StepCallback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.began = time.perf_counter()
         self.previous = {
-            number: signal.signal(number, self._on_signal)
+            number: signal.signal(number, self.on_signal)
             for number in (signal.SIGINT, signal.SIGTERM)
         }
 
@@ -249,7 +249,8 @@ class Stop(_StepCallback):
             signal.signal(number, handler)
         self.previous = {}
 
-    def _on_signal(self, number: int, frame: Any) -> None:
+    def on_signal(self, number: int, frame: Any) -> None:
+        """Asks for the end of training after this step."""
         self.reason = f"stopped by {signal.Signals(number).name}"
         tqdm.write("Stopping after this step, and saving; press Ctrl-C again to quit.")
         self.release()

@@ -102,7 +102,7 @@ class Trainer(keras.Model):
         """
         real = batch["image"]
         weights = _values(self.generator.trainable_variables)
-        leak = self._leak()
+        leak = self.leak()
         for update in range(self.critic_steps):
             with tf.GradientTape(watch_accessed_variables=False) as drawing:
                 drawing.watch(weights)
@@ -211,7 +211,7 @@ class Trainer(keras.Model):
         noise = getattr(self.noise, prior.noise)("latents", (prior.size,), draw, count)
         return prior.from_noise(tf.cast(noise, self.generator.variable_dtype))
 
-    def _leak(self) -> tf.Tensor | None:
+    def leak(self) -> tf.Tensor | None:
         """Share that unselected activations keep: from 1 to 0 over `leak_steps`."""
         if not self.leak_steps:
             return None

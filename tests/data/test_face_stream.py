@@ -25,9 +25,11 @@ def test_a_worker_that_dies_is_an_error(monkeypatch):
 
 def test_closing_the_stream_ends_the_workers(monkeypatch):
     started = []
-    start = face_stream._start
+    start = face_stream.start_drawing
     monkeypatch.setattr(
-        face_stream, "_start", lambda *args: started.append(start(*args)) or started[-1]
+        face_stream,
+        "start_drawing",
+        lambda *args: started.append(start(*args)) or started[-1],
     )
     records = face_stream.stream(range(10_000), workers=2)
     next(records)

@@ -38,7 +38,7 @@ def test_the_background_and_skin_have_the_colours_of_their_labels():
 def test_labels_cover_every_slot():
     seen = {slot: set() for slot in faces.SLOTS}
     for index in range(300):
-        labels = faces._labels(faces._avatar(index).to_json()["options"])
+        labels = faces.labels_of(faces.avatar_of(index).to_json()["options"])
         assert list(labels) == list(faces.SLOTS)
         for slot, label in labels.items():
             seen[slot].add(label)

@@ -198,7 +198,7 @@ def test_files_in_manual_dir_need_no_network(tmp_path, offline):
 
 def test_a_proxy_is_trusted(offline, monkeypatch):
     url = "https://example.org/a.zip"
-    assert tfds_source._unreachable_host(url) == "example.org"
-    assert tfds_source._unreachable_host("gs://a/b") == "storage.googleapis.com"
+    assert tfds_source.unreachable_host(url) == "example.org"
+    assert tfds_source.unreachable_host("gs://a/b") == "storage.googleapis.com"
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
-    assert tfds_source._unreachable_host(url) is None
+    assert tfds_source.unreachable_host(url) is None

@@ -74,13 +74,13 @@ def test_memory_bounds_the_batch_and_changes_nothing(sparse):
     _, recording = sparse
     small = make_decoder("sparse", memory_mb=0.5)
     large = make_decoder("sparse")
-    assert small._batch_size(0, None) < large._batch_size(0, None) == LARGEST_BATCH
+    assert small.batch_size(0, None) < large.batch_size(0, None) == LARGEST_BATCH
     units = small.active(recording, 2)
     calls = {}
     for name, decoder in (("small", small), ("large", large)):
         passes = list(decoder.decode(recording, 2, units))
         calls[name] = len(passes)
-        assert max(len(maps) for _, _, maps in passes) <= decoder._batch_size(2, None)
+        assert max(len(maps) for _, _, maps in passes) <= decoder.batch_size(2, None)
     assert calls["large"] < calls["small"] < units.count / 4
     np.testing.assert_allclose(
         small.unit_pictures(recording, 2, units),

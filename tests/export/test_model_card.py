@@ -31,7 +31,7 @@ def run_dir(tmp_path):
 
 
 def test_the_last_scores_up_to_the_step_are_explained(run_dir):
-    text = model_card._scores(run_dir, 300)
+    text = model_card.scores(run_dir, 300)
     assert text.startswith("Measured at step 300 ")
     assert "* `held_out_error`: 0.25 (mean squared error" in text
     assert "* `held_out_of_pixel_variance`: 0.125 (that error over" in text
@@ -47,12 +47,12 @@ def test_every_score_of_a_run_has_an_explanation(loaded):
     for name in Preview(
         loaded.generator, loaded.encoder, images, loaded.prior
     ).measure():
-        assert model_card._explained(name), name
+        assert model_card.explained(name), name
 
 
 def test_without_measurements_it_says_so(run_dir):
-    assert "nothing was measured" in model_card._scores(run_dir, 50)
-    assert "nothing was measured" in model_card._scores(run_dir / "none", 50)
+    assert "nothing was measured" in model_card.scores(run_dir, 50)
+    assert "nothing was measured" in model_card.scores(run_dir / "none", 50)
 
 
 def test_provenance(run_dir):

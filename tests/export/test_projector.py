@@ -83,9 +83,9 @@ def test_points_are_the_codes(labelled_run, exported):
 def test_thumbnails_are_thinned_to_what_browsers_draw(monkeypatch):
     monkeypatch.setattr(projector, "LARGEST_SPRITE", 20)
     thumbnails = np.zeros((4, 32, 32, 3), "uint8")
-    assert projector._thinned(thumbnails).shape == (4, 8, 8, 3)
+    assert projector.thinned(thumbnails).shape == (4, 8, 8, 3)
     monkeypatch.setattr(projector, "LARGEST_SPRITE", 64)
-    assert projector._thinned(thumbnails).shape == thumbnails.shape
+    assert projector.thinned(thumbnails).shape == thumbnails.shape
 
 
 def test_unequal_lengths_are_refused(tmp_path):

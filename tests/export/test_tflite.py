@@ -39,7 +39,7 @@ def progress():
 
 @pytest.fixture(scope="module")
 def export(tiny_run, tmp_path_factory, converted, progress):
-    convert = conversion._convert
+    convert = conversion.convert_once
 
     def counted(saved_model, names, precision):
         converted.append((*names, precision))
@@ -47,7 +47,7 @@ def export(tiny_run, tmp_path_factory, converted, progress):
 
     out = tmp_path_factory.mktemp("tflite")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(conversion, "_convert", counted)
+        patch.setattr(conversion, "convert_once", counted)
         rows = tflite.export(tiny_run, out, latents=32, progress=progress.append)
     return out, {(row["network"], row["precision"]): row for row in rows}
 
@@ -200,7 +200,7 @@ def test_the_table_names_every_model_that_is_there(
 
         def model(self, key, precision, fidelity):
             kind = "one" if key == "twin" else key
-            return tflite._paths(export[0], self.name, precision)[kind].read_bytes()
+            return tflite.paths_of(export[0], self.name, precision)[kind].read_bytes()
 
     monkeypatch.setattr(tflite, "Conversions", Conversions)
     monkeypatch.setattr(quality.Judge, "flipped", lambda judge, twin: 0.0)
@@ -281,7 +281,7 @@ SPEEDS = (
 
 def test_int8_weights_round_to_half_a_step():
     weights = np.random.default_rng(0).normal(size=(8, 3, 3, 5)).astype("float32")
-    values, scales, axis = flatbuffer._quantize(weights)
+    values, scales, axis = flatbuffer.quantize(weights)
     assert axis == 0
     restored = values * scales.reshape(8, 1, 1, 1)
     error = np.abs(restored - weights).max((1, 2, 3))

@@ -29,6 +29,6 @@ def test_signals_go_back_to_whoever_had_them():
     before = signal.getsignal(signal.SIGTERM)
     stop = callbacks.Stop(first_step=0, seconds=0.0)
     stop.on_train_begin()
-    assert signal.getsignal(signal.SIGTERM) == stop._on_signal
+    assert signal.getsignal(signal.SIGTERM) == stop.on_signal
     stop.release()
     assert signal.getsignal(signal.SIGTERM) == before

@@ -284,6 +284,6 @@ def test_leak_falls_with_the_steps(tiny_config):
     trainer = experiment.build_trainer(config, replicas=1)
     leaks = []
     for _ in range(6):
-        leaks.append(float(trainer._leak()))
+        leaks.append(float(trainer.leak()))
         trainer.generator_optimizer.iterations.assign_add(1)
     np.testing.assert_allclose(leaks, [1.0, 0.75, 0.5, 0.25, 0.0, 0.0])
