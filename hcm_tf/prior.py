@@ -158,8 +158,43 @@ def draw(prior: Prior, seed: int, count: int, truncation: float = 1.0) -> np.nda
         count: how many, at least 1.
         truncation: from 0 to 1, see `from_seeds`.
     """
+    return prior.from_seeds(numbers(seed, count), truncation).numpy()
+
+
+def numbers(seed: int, count: int) -> np.ndarray:
+    """The seeds from `seed` on: int32 `(count,)`; after 2**31 - 1 comes -2**31."""
     seeds = (np.arange(count) + seed + 2**31) % 2**32 - 2**31
-    return prior.from_seeds(seeds.astype("int32"), truncation).numpy()
+    return seeds.astype("int32")
+
+
+def between(
+    prior: Prior, seeds: np.ndarray, frames: int, truncation: float = 1.0
+) -> np.ndarray:
+    """Latents on a closed way through those of several seeds.
+
+    Normal noise is turned from one seed's to the next's, cos a n_1 + sin a n_2, which
+    is normal again; uniform noise is mixed.
+
+    Args:
+        prior: a fixed one.
+        seeds: int32 `(stops,)`, at least 2.
+        frames: latents from each seed to the next, whose own is not counted.
+        truncation: from 0 to 1, see `from_seeds`.
+
+    Returns:
+        float32 `(stops * frames, size)`, the first those of the first seed.
+    """
+    normal = prior.noise == "normal"
+    noise = (normal_noise if normal else uniform_noise)(seeds, prior.size).numpy()
+    share = np.tile(np.arange(frames) / frames, len(seeds))[:, np.newaxis]
+    here = noise.repeat(frames, axis=0)
+    there = np.roll(noise, -1, axis=0).repeat(frames, axis=0)
+    angle = 0.5 * math.pi * share
+    weights = (np.cos(angle), np.sin(angle)) if normal else (1.0 - share, share)
+    mixed = weights[0] * here + weights[1] * there
+    middle = 0.0 if normal else 0.5
+    mixed = (middle + truncation * (mixed - middle)).astype("float32")
+    return np.asarray(prior.from_noise(mixed))
 
 
 def frozen(gaussian: Gaussian) -> Gaussian:

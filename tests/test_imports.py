@@ -27,6 +27,7 @@ USES = {
     "data": "config errors",
     "runs": "config data errors files images losses networks operations prior training",
     "explain": "command config data errors files images networks prior quiet runs",
+    "sample": "command errors files images prior quiet runs",
     "": "layers networks quiet runs version",
 }
 

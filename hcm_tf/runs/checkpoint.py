@@ -63,11 +63,14 @@ class Run:
         Returns:
             float32 `(count, size, size, channels)`, in [-1, 1].
         """
-        latents = draw(self.prior, seed, count, truncation)
+        return self.draw(draw(self.prior, seed, count, truncation))
+
+    def draw(self, latents: np.ndarray) -> np.ndarray:
+        """Draws latents `(n, latent_size)`, n at least 1: images as of `sample`."""
         return np.concatenate(
             [
                 np.asarray(self.generator(latents[start : start + BATCH]))
-                for start in range(0, count, BATCH)
+                for start in range(0, len(latents), BATCH)
             ]
         )
 
