@@ -11,7 +11,7 @@ ALLOWED = {
     "errors": set(),
     "sparsity": set(),
     "averaging": set(),
-    "metrics": set(),
+    "metrics": {"metrics"},
     "losses": {"sparsity"},
     "config_flags": {"config"},
     "kernels": {"sparsity"},
