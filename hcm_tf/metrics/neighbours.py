@@ -103,17 +103,18 @@ def nearest(
 def _candidates(queries: np.ndarray, points: np.ndarray, count: int) -> np.ndarray:
     """Indices of the `count` nearest points to float32, in no order."""
     size = points.shape[1]
-    centre = points.mean(axis=0, dtype="float64").astype("float32")
+    # Centred before they are narrowed: what all points share takes no digits.
+    centre = points.mean(axis=0, dtype="float64")
     rows = max(1, min(1024, GATHERED // size))
     columns = max(1, min(4096, GATHERED // size))
     best = np.full((len(queries), count), np.inf, "float32")
     found = np.zeros((len(queries), count), "int64")
     for first in range(0, len(points), columns):
-        block = points[first : first + columns].astype("float32") - centre
+        block = (points[first : first + columns] - centre).astype("float32")
         lengths = np.einsum("ij,ij->i", block, block)
         for start in range(0, len(queries), rows):
             part = slice(start, min(start + rows, len(queries)))
-            near = queries[part].astype("float32") - centre
+            near = (queries[part] - centre).astype("float32")
             # The query's own length is the same for all points.
             scores = lengths - 2 * (near @ block.T)
             both = np.concatenate([best[part], scores], axis=1)
