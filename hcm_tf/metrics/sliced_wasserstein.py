@@ -87,22 +87,24 @@ class Patches:
         """The smaller side of each level, from the finest."""
         return [min(level.size) for level in self._levels]
 
-    def normalised(self, level: int, kept: np.ndarray | None = None) -> np.ndarray:
-        """The patches of a level, by their keys; each channel of mean 0, deviation 1.
+    @property
+    def patch_size(self) -> int:
+        """Values of a patch: 49 times the channels."""
+        return PATCH * PATCH * self._shape[2]
 
-        Args:
-            level: its index.
-            kept: bool `(images,)`, the images whose patches are wanted.
+    def normalised(self, level: int) -> np.ndarray:
+        """The patches of a level, by their keys, see `normalise`.
 
-        Returns:
-            float32 `(patches, 49 * channels)`.
+        Raises:
+            ValueError: there are none yet.
         """
-        images, patches = self._levels[level].chosen()
-        if kept is not None:
-            patches = patches[np.asarray(kept, bool)[images]]
-        if not len(patches):
+        if not self.count:
             raise ValueError("No patches: give at least one image.")
-        return normalise(patches)
+        return normalise(self._levels[level].chosen()[1])
+
+    def owners(self, level: int) -> np.ndarray:
+        """The number of the image that each of them comes from, int64 `(patches,)`."""
+        return self._levels[level].chosen()[0]
 
     def _draw(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Keys `(levels, 128)` and places, from 0 to 1, `(levels, 128, 2)`."""
@@ -183,13 +185,7 @@ def sliced_wasserstein(
     return patch_distances(*sets)
 
 
-def patch_distances(
-    reference: Patches,
-    samples: Patches,
-    directions: int = DIRECTIONS,
-    kept_reference: np.ndarray | None = None,
-    kept_samples: np.ndarray | None = None,
-) -> dict[int, float]:
+def patch_distances(reference: Patches, samples: Patches) -> dict[int, float]:
     """Distance times 1,000 of two gathered sets at each level.
 
     The larger set gives as many patches as the smaller one has.
@@ -197,9 +193,6 @@ def patch_distances(
     Args:
         reference: what is compared with.
         samples: what is compared, of the same seed and shape of images.
-        directions: how many random projections.
-        kept_reference: bool `(images,)`, to use some images only.
-        kept_samples: likewise.
 
     Returns:
         The level's smaller side in pixels, from the finest, to the distance.
@@ -207,23 +200,53 @@ def patch_distances(
     Raises:
         ValueError: the sets differ in seed or shape of images, or one is empty.
     """
-    if (reference.seed, reference._shape) != (samples.seed, samples._shape):
-        raise ValueError(
-            "Both sets must be of one seed and one shape of images. Received: seeds "
-            f"{reference.seed} and {samples.seed}, "
-            f"shapes {reference._shape} and {samples._shape}"
-        )
-    if reference._shape is None:
-        raise ValueError("No patches: give at least one image.")
+    _check_sets(reference, samples)
     found = {}
     for level, size in enumerate(reference.sizes):
-        one = reference.normalised(level, kept_reference)
-        other = samples.normalised(level, kept_samples)
+        one, other = reference.normalised(level), samples.normalised(level)
         count = min(len(one), len(other))
-        random = np.random.default_rng((reference.seed, size))
-        found[size] = SCALE * mean_distance(
-            one[:count], other[:count], random_directions(random, one, directions)
-        )
+        directions = random_directions(reference.seed, size, one.shape[1], DIRECTIONS)
+        found[size] = SCALE * mean_distance(one[:count], other[:count], directions)
+    return found
+
+
+def resampled_distances(
+    reference: Patches,
+    samples: Patches,
+    kept_reference: np.ndarray,
+    kept_samples: np.ndarray,
+    directions: int,
+) -> dict[int, np.ndarray]:
+    """The distance of some images' patches, for many choices of images.
+
+    Each choice is normalised by itself, but projected only once, channel by channel:
+    mean and deviation can be put in afterwards.
+
+    Args:
+        reference: as of `patch_distances`.
+        samples: likewise.
+        kept_reference: bool `(choices, images)`.
+        kept_samples: likewise.
+        directions: how many of the random directions.
+
+    Returns:
+        The level's smaller side to float64 `(choices,)`.
+
+    Raises:
+        ValueError: as `patch_distances`.
+    """
+    _check_sets(reference, samples)
+    found = {}
+    for level, size in enumerate(reference.sizes):
+        axes = random_directions(reference.seed, size, reference.patch_size, directions)
+        projected = _Projected(reference, level, axes), _Projected(samples, level, axes)
+        distances = []
+        for one, other in zip(kept_reference, kept_samples, strict=True):
+            parts = projected[0].of(one), projected[1].of(other)
+            count = min(part.shape[1] for part in parts)
+            gaps = _gaps(parts[0][:, :count], parts[1][:, :count])
+            distances.append(SCALE * gaps.mean(dtype="float64"))
+        found[size] = np.array(distances)
     return found
 
 
@@ -245,11 +268,44 @@ def normalise(patches: np.ndarray) -> np.ndarray:
     return normalised.reshape(len(patches), -1)
 
 
+class _Projected:
+    """Projections of a level's patches, of which some images' can be normalised."""
+
+    def __init__(self, patches: Patches, level: int, directions: np.ndarray) -> None:
+        rows = patches.normalised(level)
+        rows = rows.reshape(len(rows), PATCH * PATCH, -1)
+        axes = directions.reshape(PATCH * PATCH, rows.shape[2], -1)
+        self._owners = patches.owners(level)
+        self._means = rows.mean(axis=1, dtype="float64")
+        self._squares = np.einsum("npc,npc->nc", rows, rows) / rows.shape[1]
+        self._sums = axes.sum(axis=0)
+        self._parts = [
+            axes[:, channel].T @ rows[:, :, channel].T
+            for channel in range(rows.shape[2])
+        ]
+
+    def of(self, kept: np.ndarray) -> np.ndarray:
+        """Of the images that are kept, float32 `(directions, patches)`."""
+        chosen = np.asarray(kept, bool)[self._owners]
+        means = self._means[chosen].mean(axis=0)
+        squares = self._squares[chosen].mean(axis=0, dtype="float64")
+        deviations = np.sqrt(np.maximum(squares - means**2, 0))
+        scales = 1 / np.where(deviations > 0, deviations, 1)
+        whole = np.float32(0)
+        for part, sums, mean, scale in zip(
+            self._parts, self._sums, means, scales, strict=True
+        ):
+            offsets = (sums * mean)[:, None].astype("float32")
+            whole = whole + (part[:, chosen] - offsets) * np.float32(scale)
+        return whole
+
+
 def random_directions(
-    random: np.random.Generator, patches: np.ndarray, count: int
+    seed: int, level_size: int, patch_size: int, count: int
 ) -> np.ndarray:
-    """Unit vectors `(size of a patch, count)`, uniform on the sphere."""
-    directions = random.standard_normal((patches.shape[1], count))
+    """Unit vectors `(patch_size, count)`, uniform on the sphere."""
+    random = np.random.default_rng((seed, level_size))
+    directions = random.standard_normal((patch_size, count))
     return (directions / np.linalg.norm(directions, axis=0)).astype("float32")
 
 
@@ -328,10 +384,23 @@ def mean_distance(one: np.ndarray, other: np.ndarray, directions: np.ndarray) ->
     total = 0.0
     for start in range(0, directions.shape[1], 32):
         part = directions[:, start : start + 32]
-        # Rows of projections: a sort runs along contiguous memory.
-        projections = part.T @ one.T, part.T @ other.T
-        for projection in projections:
-            projection.sort(axis=1)
-        gaps = np.abs(projections[0] - projections[1])
-        total += gaps.sum(dtype="float64")
+        total += _gaps(part.T @ one.T, part.T @ other.T).sum(dtype="float64")
     return float(total / (directions.shape[1] * len(one)))
+
+
+def _gaps(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Between the sorted values of each row; sorts in place."""
+    one.sort(axis=1)
+    other.sort(axis=1)
+    return np.abs(one - other)
+
+
+def _check_sets(reference: Patches, samples: Patches) -> None:
+    if (reference.seed, reference._shape) != (samples.seed, samples._shape):
+        raise ValueError(
+            "Both sets must be of one seed and one shape of images. Received: seeds "
+            f"{reference.seed} and {samples.seed}, "
+            f"shapes {reference._shape} and {samples._shape}"
+        )
+    if not (reference.count and samples.count):
+        raise ValueError("No patches: give at least one image.")

@@ -84,10 +84,23 @@ def test_one_channel_value_in_closed_form():
     assert distance == pytest.approx((0.5 + 0.5 + 6) / 3)
 
 
-def test_subset_of_images_equals_the_images_alone(images):
-    kept = np.arange(30) < 12
-    whole, part = gather(images, 30), gather(images[:12], 12)
-    np.testing.assert_array_equal(whole.normalised(1, kept), part.normalised(1))
+def test_all_images_kept_are_the_whole_and_some_are_only_those(images):
+    whole, other = gather(images, 30), gather(images**3, 30)
+    every, some = np.ones(30, bool), np.arange(30) < 12
+    found = sliced.resampled_distances(
+        whole, other, [every, some], [every, some], sliced.DIRECTIONS
+    )
+    for level, (size, expected) in enumerate(
+        sliced.patch_distances(whole, other).items()
+    ):
+        np.testing.assert_allclose(found[size][0], expected, rtol=1e-5)
+        of_some = [
+            sliced.normalise(each._levels[level].chosen()[1][some[each.owners(level)]])
+            for each in (whole, other)
+        ]
+        directions = sliced.random_directions(3, size, 147, sliced.DIRECTIONS)
+        expected = 1e3 * sliced.mean_distance(*of_some, directions)
+        np.testing.assert_allclose(found[size][1], expected, rtol=1e-5)
 
 
 def test_a_flat_picture_has_no_contrast_to_normalise():
