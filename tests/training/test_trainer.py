@@ -182,7 +182,8 @@ def test_the_recipe_is_the_same_on_one_and_two_replicas(tiny_config):
             getattr(two, name).get_weights(),
             strict=True,
         ):
-            np.testing.assert_allclose(a, b, atol=3e-6)
+            # Weights are of order one; four steps of Adam change them by 3e-3.
+            np.testing.assert_allclose(a, b, atol=3e-5)
 
 
 def test_posterior_follows_the_encoder(tiny_config):
