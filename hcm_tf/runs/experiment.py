@@ -20,6 +20,7 @@ from hcm_tf.runs.divergence import Guard
 from hcm_tf.runs.lock import locked
 from hcm_tf.runs.preview import Preview
 from hcm_tf.training.noise import Noise, replica_order
+from hcm_tf.training.optimizer import FusedAdam
 from hcm_tf.training.schedule import Cooldown
 from hcm_tf.training.trainer import Trainer
 
@@ -255,9 +256,7 @@ def _adam(config: ExperimentConfig) -> keras.optimizers.Optimizer:
     rate = train.learning_rate
     if train.cooldown_steps:
         rate = Cooldown(rate, train.steps, train.cooldown_steps)
-    return keras.optimizers.Adam(
-        rate, beta_1=train.beta_1, beta_2=train.beta_2, epsilon=1e-8
-    )
+    return FusedAdam(rate, beta_1=train.beta_1, beta_2=train.beta_2, epsilon=1e-8)
 
 
 def _opening(

@@ -1,1 +1,1 @@
-"""Training: the step, its noise, and the averages it keeps."""
+"""Training: the step, its noise, optimizer and averages."""
