@@ -42,6 +42,7 @@ ALLOWED = {
         "networks",
     },
     "data": {"config", "errors", "data"},
+    "features": {"config", "errors", "data", "metrics", "features"},
     "pictures": {"data"},
     "devices": {"config", "errors"},
     "trainer": {"losses", "averaging"},
