@@ -25,6 +25,7 @@ USES = {
     "networks": "config layers operations sparsity",
     "training": "losses prior",
     "data": "config errors",
+    "features": "config data errors images metrics quiet",
     "runs": "config data errors files images losses networks operations prior training",
     "explain": "command config data errors files images networks prior quiet runs",
     "sample": "command errors files images prior quiet runs",

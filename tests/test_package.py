@@ -42,7 +42,11 @@ def _made(directory):
 
 def test_contents(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    for data in ("explain/page/report.html", "explain/tree.schema.json"):
+    for data in (
+        "explain/page/report.html",
+        "explain/tree.schema.json",
+        "features/parts.npz",
+    ):
         assert f"hcm_tf/{data}" in names
     sources = {str(path.relative_to(ROOT)) for path in (ROOT / "hcm_tf").rglob("*.py")}
     assert sources <= names
