@@ -1,6 +1,7 @@
 """Recorded pictures, and replays of any parts of them in batches of bounded memory."""
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -82,8 +83,18 @@ class Decoder:
         self.levels = generator.levels
         self.level_names = generator.level_names
         self._trace = tf.function(generator.trace, reduce_retracing=True)
-        self._replay = tf.function(generator.replay, reduce_retracing=True)
-        self._redraw = tf.function(generator.redraw, reduce_retracing=True)
+        # One for each level: TensorFlow takes many levels in one for a mistake.
+        self._replay = functools.cache(
+            lambda level, until: tf.function(
+                lambda code, gates: generator.replay(level, code, gates, until),
+                reduce_retracing=True,
+            )
+        )
+        self._redraw = functools.cache(
+            lambda level: tf.function(
+                lambda code: generator.redraw(level, code), reduce_retracing=True
+            )
+        )
 
     def bar(self, total: int, what: str, unit: str = "unit") -> tqdm:
         """A progress bar; it leaves nothing behind when it is done."""
@@ -142,8 +153,8 @@ class Decoder:
         """
         batch = self.batch_size(level, until)
         replayed = [
-            self._replay(
-                level, tf.constant(codes[start : start + batch]), recording.gates, until
+            self._replay(level, until)(
+                tf.constant(codes[start : start + batch]), recording.gates
             ).numpy()
             for start in range(0, len(codes), batch)
         ]
@@ -151,7 +162,7 @@ class Decoder:
 
     def redraw(self, level: int, codes: np.ndarray) -> np.ndarray:
         """Draws from codes of a level with new decisions; see `Generator.redraw`."""
-        return self._redraw(level, tf.constant(codes, tf.float32)).numpy()
+        return self._redraw(level)(tf.constant(codes, tf.float32)).numpy()
 
     def windows(self, recording: Recording, level: int, until: int | None) -> Windows:
         """What a unit of `level` reaches in the image, or in level `until`."""
@@ -234,7 +245,7 @@ class Decoder:
             code = np.zeros(trace.codes[level].shape, "float32")
             index = np.arange(some.count)
             code[index, some.row, some.column, some.basis] = some.value
-            logits = self._replay(level, tf.constant(code), trace.gates, None)
+            logits = self._replay(level, None)(tf.constant(code), trace.gates)
             pictures.append(logits.numpy())
         return np.concatenate(pictures)
 
