@@ -82,3 +82,9 @@ def test_only_commands_touch_flags():
     for path in PACKAGE.rglob("*.py"):
         if path.name not in homes:
             assert "from absl import flags" not in path.read_text(), path
+
+
+def test_no_two_files_of_tests_have_one_name():
+    """pytest imports them by their names alone."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert len(names) == len(set(names))
