@@ -25,8 +25,13 @@ USES = {
     "networks": "config layers operations sparsity",
     "training": "losses prior",
     "data": "config errors",
+    "features": "data errors images",
     "runs": "config data errors files images losses networks operations prior training",
     "explain": "command config data errors files images networks prior quiet runs",
+    "evaluate": (
+        "command config data errors explain features files images metrics networks "
+        "prior quiet runs version"
+    ),
     "": "layers networks quiet runs version",
 }
 

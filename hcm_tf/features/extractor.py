@@ -83,7 +83,7 @@ def check(images: np.ndarray, channels: int) -> None:
         )
     if not np.issubdtype(images.dtype, np.floating):
         raise ValueError(
-            "`images` must be floating point, in [-1, 1]: see hcm_tf.data.to_float. "
+            "`images` must be floating point, in [-1, 1]: see hcm_tf.images.to_float. "
             f"Received: {images.dtype}"
         )
     lowest, highest = float(images.min()), float(images.max())

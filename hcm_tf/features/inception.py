@@ -16,9 +16,9 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from hcm_tf.data import to_uint8
 from hcm_tf.errors import UserError
 from hcm_tf.features.extractor import check, in_batches
+from hcm_tf.images import to_uint8
 
 INPUT = "ExpandDims:0"
 OUTPUT = "pool_3:0"

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 
 from hcm_tf import features
-from hcm_tf.data import to_float
 from hcm_tf.errors import UserError
 from hcm_tf.features.inception import Inception
+from hcm_tf.images import to_float
 
 _STRIDE = 37  # 9 x 9 places of the 299 x 299.
 
