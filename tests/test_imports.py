@@ -25,7 +25,7 @@ USES = {
     "networks": "config layers operations sparsity",
     "training": "losses prior",
     "data": "config errors",
-    "features": "data errors images",
+    "features": "config data errors images metrics",
     "runs": "config data errors files images losses networks operations prior training",
     "explain": "command config data errors files images networks prior quiet runs",
     "evaluate": (

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from hcm_tf.data import ImageSet, to_float
+from hcm_tf.data import ImageSet
 from hcm_tf.features import damage
 from hcm_tf.features.classifier import (
     Classifier,
@@ -23,6 +23,7 @@ from hcm_tf.features.classifier import (
     log_softmax,
     rounded,
 )
+from hcm_tf.images import to_float
 from hcm_tf.metrics.composition import (
     confidence,
     predicted,

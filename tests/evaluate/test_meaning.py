@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+from hcm_tf import features
 from hcm_tf.evaluate import meaning
 from hcm_tf.evaluate.meaning import Seen
 from hcm_tf.runs import checkpoint
 
 SIDE = 16
+EDITS = "unit", "random_unit"
 
 
 def face(names, spots):
@@ -76,7 +78,9 @@ def test_a_run_from_end_to_end(tiny_run):
     mask = np.zeros((12, 32, 32), bool)
     mask[:, 8:16, 8:16] = True
     ticks = []
-    found = meaning.measure(run, pixels, {"nose": mask}, None, advance=ticks.append)
+    found = meaning.measure(
+        run, pixels, {"nose": mask}, features.load("parts"), advance=ticks.append
+    )
     assert list(found) == ["attributes", "8x8", "16x16"]
     assert sum(ticks) == 12 * 3
     assert all(each["explained"]["256"] <= 1 + 1e-5 for each in found.values())
@@ -86,3 +90,10 @@ def test_a_run_from_end_to_end(tiny_run):
         assert 0 <= scores["unit_score"] <= 1
         # The part is at one place: nothing beats its place.
         assert scores["average_place"] == pytest.approx(1.0, abs=1e-9)
+    edits = [each["edits"] for each in found.values() if each["overlap"]["pairs"]]
+    assert [each["cases"] for each in edits] == [
+        scores["pairs"]["nose"]["cases"] for scores in scored
+    ]
+    for each in edits:
+        rates = [each[name][kind] for name in EDITS for kind in ("own", "others")]
+        assert 0 <= min(rates) <= max(rates) <= 1

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from hcm_tf import features
-from hcm_tf.data import to_float
 from hcm_tf.errors import UserError
 from hcm_tf.features import damage, sources
+from hcm_tf.images import to_float
 from hcm_tf.metrics import composition
 
 FRESH = range(3_000_000, 3_000_300)

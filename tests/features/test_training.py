@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from hcm_tf.data import ImageSet, to_float
+from hcm_tf.data import ImageSet
 from hcm_tf.features import classifier, training
 from hcm_tf.features.classifier import Classifier, log_softmax
+from hcm_tf.images import to_float
 from hcm_tf.metrics.composition import predicted
 
 HEADS = {"side": ("left", "right"), "shade": ("dark", "light")}
