@@ -13,6 +13,7 @@ from hcm_tf.errors import UserError
 ROOT = pathlib.Path(__file__).parents[1]
 COMMANDS = {
     "train_main": ["train_main.py"],
+    "evaluate": ["-m", "hcm_tf.evaluate"],
     "explain": ["-m", "hcm_tf.explain"],
     "client": ["-m", "export.client"],
     "projector": ["-m", "export.projector"],
@@ -21,7 +22,14 @@ COMMANDS = {
     "tflite": ["-m", "export.tflite"],
     "explanation": ["-m", "benchmarks.explanation"],
 }
-NEED_A_RUN = ("explain", "projector", "saved_model", "tflite", "explanation")
+NEED_A_RUN = (
+    "evaluate",
+    "explain",
+    "projector",
+    "saved_model",
+    "tflite",
+    "explanation",
+)
 
 
 def start(name, *arguments):
@@ -53,7 +61,8 @@ def test_a_missing_run_directory_is_one_clear_line(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["train_main", "explain", "client", "projector", "explanation"]
+    "name",
+    ["train_main", "evaluate", "explain", "client", "projector", "explanation"],
 )
 def test_seeds_begin_at_zero(name):
     """The same command line draws the same pictures everywhere."""

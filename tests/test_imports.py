@@ -28,6 +28,10 @@ USES = {
     "features": "config data errors images metrics quiet",
     "runs": "config data errors files images losses networks operations prior training",
     "explain": "command config data errors files images networks prior quiet runs",
+    "evaluate": (
+        "command config data errors explain features files images metrics networks "
+        "prior quiet runs version"
+    ),
     "sample": "command errors files images prior quiet runs",
     "": "layers networks quiet runs version",
 }

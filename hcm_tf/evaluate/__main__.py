@@ -1,0 +1,71 @@
+"""Measures finished runs: samples, reconstructions, sparsity, meaning.
+
+python -m hcm_tf.evaluate --run_dir=RUN [--run_dir=OTHER ...]
+
+Every run gets an evaluation.json; all of them share one page and one table.
+"""
+
+import sys
+
+from absl import flags
+
+from hcm_tf import command
+from hcm_tf.quiet import load_tensorflow
+
+
+def define() -> flags.FlagValues:
+    """The command's flags, fresh."""
+    own = flags.FlagValues()
+    text, multi, integer = (
+        flags.DEFINE_string,
+        flags.DEFINE_multi_string,
+        flags.DEFINE_integer,
+    )
+    multi("run_dir", [], "What train_main.py --workdir wrote; may be repeated.", own)
+    text("dataset", "", "Real images to compare with; the run's own if empty.", own)
+    text("data_dir", "", "Where prepared data sets are; the run's own if empty.", own)
+    integer("count", 5000, "Samples, and real images for each side.", 2, None, own)
+    integer("seed", 0, "Of the first sample, and of every random choice.", 0, None, own)
+    multi(
+        "extractor",
+        [],
+        "Features of the distances: parts, labels, random or inception; may be "
+        "repeated. By itself: what a file is given for, else parts for avatars, else "
+        "random.",
+        own,
+    )
+    text("labels", "", "Classifier of python -m hcm_tf.features.train.", own)
+    text("inception", "", "The graph of 2015, classify_image_graph_def.pb.", own)
+    integer("refine", 16, "Held-out images whose latents are refined.", 0, None, own)
+    integer("faces", 32, "Test faces to match units on; 0: none.", 0, None, own)
+    text("out", "", "The page; by itself evaluation.html in the first run.", own)
+    return own
+
+
+def main(argv: list[str]) -> int:
+    """Flags -> command; returns the exit status."""
+    own = define()
+
+    def act() -> None:
+        # TensorFlow takes seconds to load: only once the flags are known to be right.
+        load_tensorflow()
+        from hcm_tf.evaluate import commands
+
+        options = commands.Options(
+            dataset=own.dataset,
+            data_dir=own.data_dir,
+            count=own.count,
+            seed=own.seed,
+            extractors=tuple(own.extractor),
+            labels=own.labels,
+            inception=own.inception,
+            refine=own.refine,
+            faces=own.faces,
+        )
+        print(commands.evaluate(own.run_dir, options, own.out))
+
+    return command.run("hcm_tf.evaluate", own, act, argv, about=__doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
