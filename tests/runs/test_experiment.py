@@ -65,8 +65,8 @@ def command(folder, workdir, **values):
     ]
 
 
-# Bit for bit the same holds for one thread. With two, on a machine that was kept busy, a
-# run differed from its twin by rounding in 2 of 30: TensorFlow's sums, not their data.
+# Bit for bit the same holds for one thread. With two, on a machine that was kept busy,
+# 2 of 30 runs differed from their twins by a rounding.
 ENVIRONMENT = {
     **os.environ,
     "TF_CPP_MIN_LOG_LEVEL": "3",
