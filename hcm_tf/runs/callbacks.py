@@ -124,7 +124,7 @@ class MetricsLog(_StepCallback):
 
 
 class Pictures(_StepCallback):
-    """Draws fixed latents and held-out reconstructions, and measures them."""
+    """Draws fixed seeds and held-out reconstructions, and measures them."""
 
     def __init__(
         self,
