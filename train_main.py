@@ -6,7 +6,7 @@ from absl import flags
 
 from hcm_tf import command, config_flags
 from hcm_tf.errors import UserError
-from hcm_tf.quiet import load_tensorflow
+from hcm_tf.startup import load_tensorflow
 
 WORKDIR = flags.DEFINE_string(
     "workdir", "runs/hcm", "Directory of the run; the same one resumes it."

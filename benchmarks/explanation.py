@@ -14,7 +14,7 @@ import sys
 from absl import flags
 
 from hcm_tf import command, files
-from hcm_tf.quiet import load_tensorflow
+from hcm_tf.startup import load_tensorflow
 
 
 def define() -> flags.FlagValues:

@@ -15,7 +15,7 @@ import numpy as np
 from absl import flags
 
 from hcm_tf import command
-from hcm_tf.quiet import load_tensorflow
+from hcm_tf.startup import load_tensorflow
 
 if TYPE_CHECKING:
     from hcm_tf.networks.levels import Level

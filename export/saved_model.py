@@ -14,7 +14,7 @@ from absl import flags
 from export import publish
 from hcm_tf import command, files
 from hcm_tf.errors import UserError
-from hcm_tf.quiet import load_tensorflow
+from hcm_tf.startup import load_tensorflow
 
 FLAGS = flags.FlagValues()  # Its own: tests import several commands.
 RUN_DIR = flags.DEFINE_string(

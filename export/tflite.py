@@ -19,7 +19,7 @@ from absl import flags
 from export.conversion import PRECISIONS, Conversions, fidelities
 from hcm_tf import command, files
 from hcm_tf.errors import UserError
-from hcm_tf.quiet import load_tensorflow
+from hcm_tf.startup import load_tensorflow
 
 TABLE_FILE = "tflite.json"
 NETWORKS = ("generator", "encoder")

@@ -12,7 +12,7 @@ Network*, CVPR 2020. The public face:
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from hcm_tf.quiet import load_tensorflow
+from hcm_tf.startup import load_tensorflow
 from hcm_tf.version import __version__
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from hcm_tf import command, files, images
 from hcm_tf.errors import UserError
-from hcm_tf.quiet import load_tensorflow
+from hcm_tf.startup import load_tensorflow
 
 if TYPE_CHECKING:
     from hcm_tf.runs.checkpoint import Run

@@ -3,10 +3,15 @@
 import dataclasses
 
 import pytest
-import tensorflow as tf
 
-from hcm_tf.config import ExperimentConfig, ModelConfig, TrainConfig
-from hcm_tf.runs import checkpoint, experiment, run_directory
+from hcm_tf.startup import load_tensorflow
+
+load_tensorflow()  # As every command does, so that the tests use its kernels.
+
+import tensorflow as tf  # noqa: E402
+
+from hcm_tf.config import ExperimentConfig, ModelConfig, TrainConfig  # noqa: E402
+from hcm_tf.runs import checkpoint, experiment, run_directory  # noqa: E402
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],

@@ -9,7 +9,7 @@ PACKAGE = ROOT / "hcm_tf"
 # A room stands below every room that uses it; `test_no_arrow_points_up` checks that.
 USES = {
     "version": "",
-    "quiet": "",
+    "startup": "",
     "errors": "",
     "files": "errors",
     "images": "files",
@@ -25,15 +25,15 @@ USES = {
     "networks": "config layers operations sparsity",
     "training": "losses prior",
     "data": "config errors",
-    "features": "config data errors images metrics quiet",
+    "features": "config data errors images metrics startup",
     "runs": "config data errors files images losses networks operations prior training",
-    "explain": "command config data errors files images networks prior quiet runs",
+    "explain": "command config data errors files images networks prior runs startup",
     "evaluate": (
         "command config data errors explain features files images metrics networks "
-        "prior quiet runs version"
+        "prior runs startup version"
     ),
-    "sample": "command errors files images prior quiet runs",
-    "": "layers networks quiet runs version",
+    "sample": "command errors files images prior runs startup",
+    "": "layers networks runs startup version",
 }
 
 

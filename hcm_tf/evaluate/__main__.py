@@ -10,7 +10,7 @@ import sys
 from absl import flags
 
 from hcm_tf import command
-from hcm_tf.quiet import load_tensorflow
+from hcm_tf.startup import load_tensorflow
 
 
 def define() -> flags.FlagValues:

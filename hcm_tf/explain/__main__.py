@@ -12,7 +12,7 @@ from absl import flags
 
 from hcm_tf import command
 from hcm_tf.errors import UserError
-from hcm_tf.quiet import load_tensorflow
+from hcm_tf.startup import load_tensorflow
 
 if TYPE_CHECKING:
     from hcm_tf.explain.commands import Source

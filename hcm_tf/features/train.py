@@ -15,7 +15,7 @@ import tqdm
 
 from hcm_tf.config import DataConfig
 from hcm_tf.errors import UserError
-from hcm_tf.quiet import load_tensorflow
+from hcm_tf.startup import load_tensorflow
 
 _SEES = {
     "parts": (

@@ -157,9 +157,11 @@ def _resume(
 ) -> int:
     """Restores what was saved last; returns its step."""
     step = checkpoint.resume(workdir, saved)
-    # A checkpoint holds the learning rate too, but the flag decides.
-    for optimizer in (trainer.generator_optimizer, trainer.critic_optimizer):
-        optimizer.learning_rate = config.train.learning_rate
+    # A checkpoint holds a constant learning rate too, but the flag decides. A
+    # schedule is made from the flags and not saved, and Keras lets nobody set it.
+    if not config.train.cooldown_steps:
+        for optimizer in (trainer.generator_optimizer, trainer.critic_optimizer):
+            optimizer.learning_rate = config.train.learning_rate
     before = checkpoint.read_config(workdir).train.learning_rate
     if before != config.train.learning_rate:
         change = {"step": step, "learning_rate": config.train.learning_rate}

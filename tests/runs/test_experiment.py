@@ -181,6 +181,25 @@ def test_stopping_at_a_step_and_going_on_changes_nothing(finished, folder, tmp_p
     assert_same_weights(workdir, finished[0])
 
 
+def test_a_paused_run_of_the_recipe_goes_on_to_the_same_weights(folder, tmp_path):
+    recipe = {
+        "objective": "relativistic",
+        "latents": "posterior",
+        "r1_weight": 0.3,
+        "r2_weight": 0.3,
+        "penalty_interval": 2,
+        "leak_steps": 5,
+        "cooldown_steps": 4,
+        "steps": 5,
+    }
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert train(folder, whole, **recipe).returncode == 0
+    assert "after step 1 of 5" in train(folder, parts, **recipe, seconds=0.001).stdout
+    second = train(folder, parts, **recipe)
+    assert "resumes after step 1" in second.stdout, second.stderr
+    assert_same_weights(parts, whole)
+
+
 def test_seconds_bound_a_session(folder, tmp_path):
     done = train(folder, tmp_path / "run", seconds=0.001)
     assert "Paused (--seconds=0.001 are over) after step 1 of 7" in done.stdout

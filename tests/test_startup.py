@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-CODE = "from hcm_tf.quiet import load_tensorflow; load_tensorflow(); "
+CODE = "from hcm_tf.startup import load_tensorflow; load_tensorflow(); "
 
 
 def run(code, **environment):
@@ -18,6 +18,17 @@ def test_loading_prints_nothing_and_stderr_works_afterwards():
     listing = "import sys, tensorflow as tf; tf.config.list_logical_devices(); "
     done = run(CODE + listing + "print('here', file=sys.stderr)")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "here\n")
+
+
+@pytest.mark.parametrize(("said", "used"), [("", "1"), ("0", "0")])
+def test_onednn_is_asked_for_unless_the_user_says_no(said, used):
+    environment = {"TF_ENABLE_ONEDNN_OPTS": said} if said else {}
+    asked = "import os; print(os.environ['TF_ENABLE_ONEDNN_OPTS']); "
+    kernels = (
+        "from tensorflow.python.framework import test_util; "
+        "print(int(test_util.IsMklEnabled()))"
+    )
+    assert run(CODE + asked + kernels, **environment).stdout.split() == [used, used]
 
 
 def test_the_public_face_prints_nothing():
