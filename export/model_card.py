@@ -135,7 +135,7 @@ def scores(run_dir: str | pathlib.Path, step: int) -> str:
         for name, value in measured.items()
         if name != "step"
     ]
-    return f"Measured at step {measured['step']} (`hcm_tf/evaluation.py`):\n\n" + (
+    return f"Measured at step {measured['step']} (`hcm_tf/runs/preview.py`):\n\n" + (
         "\n".join(lines) + "\n"
     )
 

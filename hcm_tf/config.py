@@ -16,6 +16,9 @@ GRID = 4  # The generator composes its image from 4 x 4 locations (Xing et al. 2
 RESIDUAL_RESOLUTION = 32  # Blocks at this resolution have a shortcut.
 WIDTHS_IN_BASE_CHANNELS = {8: 8, 16: 4, 32: 2, 64: 1, 128: 0.5}
 
+# Fields with several values, and the type of each; of words there may be none.
+LISTS = {tuple[float, ...]: float, tuple[str, ...]: str}
+
 Config = TypeVar("Config")
 
 
@@ -49,13 +52,15 @@ def _check_fields(config: Any) -> None:
     hints = get_type_hints(type(config))
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if hints[field.name] == tuple[float, ...]:
-            if not isinstance(value, tuple) or not value:
+        kind = LISTS.get(hints[field.name])
+        if kind:
+            if not isinstance(value, tuple) or not (value or kind is str):
+                what = "numbers" if kind is float else "words"
                 raise ValueError(
-                    f"`{field.name}` must be a list of numbers. Received: {value!r}"
+                    f"`{field.name}` must be a list of {what}. Received: {value!r}"
                 )
             for item in value:
-                _check_value(field, float, item)
+                _check_value(field, kind, item)
         else:
             _check_value(field, hints[field.name], value)
 
@@ -345,6 +350,17 @@ class TrainConfig:
         "Steps before --steps over which the learning rate falls to zero; 0: it is "
         "constant, as published.",
         minimum=0,
+    )
+    augment: tuple[str, ...] = _field(
+        (),
+        "What is changed at random of all that the critic sees, for small data sets "
+        "(Zhao et al. 2020): color, translation, cutout, separated by commas.",
+        choices=("color", "translation", "cutout"),
+    )
+    init_from: str = _field(
+        "",
+        "Run directory whose networks training begins with, such as "
+        "pretrained/avatars64; the shapes must be equal.",
     )
     reconstruction_weight: float = _field(
         0.1,

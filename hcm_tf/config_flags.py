@@ -1,7 +1,7 @@
 """Command-line flags, one for each field of the configuration."""
 
 import dataclasses
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 from absl import flags
 
@@ -61,7 +61,7 @@ def parse(argv: list[str]) -> ExperimentConfig:
         **{
             name: section(
                 **{
-                    field.name: flags.FLAGS[field.name].value
+                    field.name: _value(flags.FLAGS[field.name].value)
                     for field in dataclasses.fields(section)
                 }
             )
@@ -70,12 +70,18 @@ def parse(argv: list[str]) -> ExperimentConfig:
     )
 
 
+def _value(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
 def _define_one(field: dataclasses.Field, kind: type) -> None:
     name, default = field.name, field.default
     about = field.metadata["help"]
     minimum, maximum = field.metadata["minimum"], field.metadata["maximum"]
     choices = field.metadata["choices"]
-    if kind is bool:
+    if kind == tuple[str, ...]:
+        flags.DEFINE_list(name, list(default), about)
+    elif kind is bool:
         flags.DEFINE_boolean(name, default, about)
     elif kind is str and choices:
         flags.DEFINE_enum(name, default, choices, about)

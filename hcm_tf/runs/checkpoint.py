@@ -1,10 +1,14 @@
-"""Checkpoints of a run, and the trained networks read back from them."""
+"""Checkpoints of a run, and the trained networks read back from them.
+
+A published run has no checkpoints, but `weights.npz` (`runs/weights.py`).
+"""
 
 import dataclasses
 import pathlib
 import re
 import sys
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -21,6 +25,7 @@ from hcm_tf.networks import (
     build_generator,
 )
 from hcm_tf.prior import Posterior, Prior, Uniform, draw, frozen
+from hcm_tf.runs import weights
 
 CONFIG_FILE = "config.json"
 DIRECTORY = "checkpoints"
@@ -125,6 +130,24 @@ def load(
     """
     run_dir = pathlib.Path(run_dir)
     config = read_config(run_dir)
+    generator = build_generator(config.model, dtype=dtype)
+    encoder = build_encoder(config.model, dtype=dtype)
+    critic = build_critic(config.model, dtype=dtype)
+    for network in (generator, encoder, critic):
+        operations.apply(network, execution)
+    networks = {"generator": generator, "encoder": encoder, "critic": critic}
+    published = run_dir / weights.FILE
+    if published.exists() and not saved_steps(run_dir):
+        prior, step = weights.read(published, networks, config.model.latent_size)
+    else:
+        prior, step = _from_checkpoint(run_dir, config, networks)
+    return Run(config=config, step=step, prior=prior, **networks)
+
+
+def _from_checkpoint(
+    run_dir: pathlib.Path, config: ExperimentConfig, networks: dict[str, keras.Model]
+) -> tuple[Prior, int]:
+    """Gives networks the values of the newest readable checkpoint."""
     step, damaged = newest_readable(run_dir)
     if step is None and not damaged:
         raise UserError(
@@ -138,28 +161,15 @@ def load(
             f"{_prefix(run_dir, other)} is damaged ({reason}); the checkpoint of step "
             f"{step} is used."
         )
-    generator = build_generator(config.model, dtype=dtype)
-    networks = {
-        "average_generator" if config.train.ema_decay else "generator": generator,
-        "encoder": build_encoder(config.model, dtype=dtype),
-        "critic": build_critic(config.model, dtype=dtype),
-    }
-    for network in networks.values():
-        operations.apply(network, execution)
-    prior = Uniform(config.model.latent_size)
-    if config.train.latents == "posterior":
-        networks["posterior"] = Posterior(config.model.latent_size)
-    restore(_prefix(run_dir, step), networks)
-    if config.train.latents == "posterior":
-        prior = frozen(networks["posterior"].gaussian())
-    return Run(
-        config=config,
-        step=step,
-        generator=generator,
-        encoder=networks["encoder"],
-        critic=networks["critic"],
-        prior=prior,
-    )
+    objects = dict(networks)
+    if config.train.ema_decay:
+        objects["average_generator"] = objects.pop("generator")
+    if config.train.latents != "posterior":
+        restore(_prefix(run_dir, step), objects)
+        return Uniform(config.model.latent_size), step
+    posterior = Posterior(config.model.latent_size)
+    restore(_prefix(run_dir, step), {**objects, "posterior": posterior})
+    return frozen(posterior.gaussian()), step
 
 
 def resume(run_dir: str | pathlib.Path, objects: dict[str, tf.Module]) -> int | None:

@@ -15,7 +15,7 @@ from hcm_tf.images import to_float
 from hcm_tf.losses import make_objective
 from hcm_tf.networks import build_critic, build_encoder, build_generator
 from hcm_tf.prior import Posterior, Uniform
-from hcm_tf.runs import callbacks, checkpoint, devices, run_directory
+from hcm_tf.runs import callbacks, checkpoint, devices, run_directory, warm_start
 from hcm_tf.runs.divergence import Guard
 from hcm_tf.runs.lock import locked
 from hcm_tf.runs.preview import Preview
@@ -65,7 +65,12 @@ def _run(
     with strategy.scope():
         trainer = build_trainer(config, strategy.num_replicas_in_sync)
     saved = saved_objects(trainer)
-    first_step = _resume(config, workdir, trainer, saved) if goes_on else 0
+    first_step, origin = 0, None
+    if goes_on:
+        first_step = _resume(config, workdir, trainer, saved)
+        origin = run_directory.origin(workdir)
+    elif config.train.init_from:
+        origin = warm_start.begin(config, saved)
     steps, batch_size = config.train.steps, config.train.batch_size
     dataset = data.make_batches(
         train_images.images,
@@ -83,7 +88,9 @@ def _run(
         )
         if not goes_on:
             saving.save()
-        run_directory.write_config(config, workdir, strategy.num_replicas_in_sync)
+        run_directory.write_config(
+            config, workdir, strategy.num_replicas_in_sync, origin
+        )
         writer = tf.summary.create_file_writer(str(workdir / "tensorboard"))
     preview = Preview(
         trainer.average_generator or trainer.generator,
@@ -231,6 +238,7 @@ def build_trainer(config: ExperimentConfig, replicas: int) -> Trainer:
         prior=PRIORS[train.latents](config.model.latent_size),
         reconstruction_weight=train.reconstruction_weight,
         leak_steps=train.leak_steps,
+        augment=train.augment,
     )
     operations.apply(trainer, train.execution, recompute=train.recompute)
     trainer.compile(_adam(config), _adam(config))
@@ -275,6 +283,8 @@ def _opening(
         device.rsplit("device:", 1)[-1] for device in strategy.extended.worker_devices
     )
     begins = f"resumes after step {first_step}" if goes_on else "begins"
+    if config.train.init_from and not goes_on:
+        begins += f" with the networks of {config.train.init_from}"
     return (
         f"{workdir} {begins}: {train_images.name}, {len(train_images.images)} images "
         f"to train on, {len(held_out.images)} held out, {size}x{size}x{channels}; "

@@ -9,12 +9,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import metadata
+from typing import Any
 
 import tensorflow as tf
 
 from hcm_tf import files
 from hcm_tf.config import ExperimentConfig, differences
 from hcm_tf.errors import UserError
+from hcm_tf.runs import weights
 from hcm_tf.runs.checkpoint import CONFIG_FILE, DIRECTORY, read_config, saved_steps
 
 METRICS_FILE = "metrics.jsonl"
@@ -71,6 +73,11 @@ def check(config: ExperimentConfig, workdir: pathlib.Path) -> bool:
                 f"({'; '.join(changed)}). Choose another --workdir, or give the same "
                 "values."
             )
+        if not steps and (workdir / weights.FILE).exists():
+            raise UserError(
+                f"{workdir} is a published model, which has no optimizers to go on "
+                f"with. Give --init_from={workdir} and another --workdir."
+            )
         if not steps:
             raise UserError(
                 f"{workdir} has a {CONFIG_FILE} but no checkpoint to go on from. Bring "
@@ -91,8 +98,17 @@ def check(config: ExperimentConfig, workdir: pathlib.Path) -> bool:
     return False
 
 
+def origin(workdir: pathlib.Path) -> dict[str, Any] | None:
+    """What `--init_from` gave a run: `run_dir` and `step`; None if nothing did."""
+    saved = json.loads((workdir / CONFIG_FILE).read_text())
+    return saved.get("provenance", {}).get("init_from")
+
+
 def write_config(
-    config: ExperimentConfig, workdir: pathlib.Path, replicas: int
+    config: ExperimentConfig,
+    workdir: pathlib.Path,
+    replicas: int,
+    origin: dict[str, Any] | None = None,
 ) -> None:
     """Writes `config.json`: the configuration, and what it was run with."""
     provenance = {
@@ -102,6 +118,8 @@ def write_config(
         "git_revision": _git_revision(),
         "command": sys.argv,
     }
+    if origin:
+        provenance["init_from"] = origin
     text = json.dumps({**config.to_json(), "provenance": provenance}, indent=2)
     files.write(workdir / CONFIG_FILE, text + "\n")
 

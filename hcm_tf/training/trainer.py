@@ -11,7 +11,7 @@ import tensorflow as tf
 from hcm_tf import losses
 from hcm_tf.losses import Objective, Term
 from hcm_tf.prior import Posterior, Uniform
-from hcm_tf.training import averaging
+from hcm_tf.training import augmentation, averaging
 from hcm_tf.training.noise import Noise
 
 LARGE = 2**20  # Weights of networks whose losses are differentiated in turn.
@@ -40,6 +40,8 @@ class Trainer(keras.Model):
         reconstruction_weight: weight of `losses.reconstruction_loss`.
         leak_steps: steps over which what the selections leave out fades from whole to
             nothing; 0: they select from the first step on.
+        augment: what is changed of all images that the critic sees, of
+            `augmentation.KINDS`.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Trainer(keras.Model):
         critic_steps: int = 1,
         reconstruction_weight: float = 0.1,
         leak_steps: int = 0,
+        augment: Sequence[str] = (),
     ) -> None:
         super().__init__(name="trainer")
         self.generator = generator
@@ -69,6 +72,7 @@ class Trainer(keras.Model):
         self.critic_steps = critic_steps
         self.reconstruction_weight = reconstruction_weight
         self.leak_steps = leak_steps
+        self.augment = tuple(augment)
         self.built = True
 
     def compile(
@@ -122,6 +126,7 @@ class Trainer(keras.Model):
     ) -> dict[str, tf.Tensor]:
         draw = self.step * self.critic_steps + update
         epsilon = self.noise.uniform("mixing", (1, 1, 1), draw, real.shape[0])
+        real, fake = self._augmented(real, fake, update)
         images = {
             "real": real,
             "fake": fake,
@@ -144,6 +149,20 @@ class Trainer(keras.Model):
         self.critic_optimizer.apply(gradients.of(variables), variables)
         return {**metrics, "critic_loss": total}
 
+    def _augmented(
+        self, real: tf.Tensor, fake: tf.Tensor, update: int
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Both as the critic sees them in its updates, and in the generator's last."""
+        if not self.augment:
+            return real, fake
+        draw = self.step * (self.critic_steps + 1) + update
+        shape = (2, augmentation.NUMBERS)
+        numbers = self.noise.uniform("augmentation", shape, draw, real.shape[0])
+        return (
+            augmentation.augment(real, numbers[:, 0], self.augment),
+            augmentation.augment(fake, numbers[:, 1], self.augment),
+        )
+
     def _score(self, images: tf.Tensor, term: Term) -> tf.Tensor:
         """Scores, or norms of their gradients, as the term asks: `(batch,)`."""
         if not term.of_gradients:
@@ -165,10 +184,11 @@ class Trainer(keras.Model):
         drawing: tf.GradientTape,
         leak: tf.Tensor | None,
     ) -> dict[str, tf.Tensor]:
-        compared = (self.critic(real),) if self.objective.pairs else ()
         with tf.GradientTape(watch_accessed_variables=False) as scoring:
             scoring.watch(fake)
-            loss = self.objective.generator(self.critic(fake), *compared)
+            seen_real, seen_fake = self._augmented(real, fake, self.critic_steps)
+            compared = (self.critic(seen_real),) if self.objective.pairs else ()
+            loss = self.objective.generator(self.critic(seen_fake), *compared)
             adversarial = self._mean(loss)
         own = self.generator.trainable_variables
         by_fakes = scoring.gradient(adversarial, fake)

