@@ -24,6 +24,8 @@ from hcm_tf.metrics import composition, consistency, overlap
 from hcm_tf.runs.checkpoint import Run
 
 FACES = 32
+# Of one replay: the images of an evaluation lie in memory beside it.
+MEMORY_MB = 128
 STRONGEST = 48
 COUNTS = (1, 4, 16, 64, 256)
 # Parts with fewer visible pixels than this are not looked for.
@@ -81,7 +83,7 @@ def measure(
             for start in range(0, len(images), batch)
         ]
     )
-    decoder = Decoder(run.generator, progress=False)
+    decoder = Decoder(run.generator, memory_mb=MEMORY_MB, progress=False)
     recordings = decoder.record(latents)
     found = {}
     for index, level in enumerate(decoder.level_names):
