@@ -1,6 +1,11 @@
+# make sample: set up, draw 64 faces from the trained model and explain one of them.
 # make train: set up and train the quickstart. make test: set up and run the tests.
 PYTHON ?= python3
 BIN := .venv/bin
+
+sample: .venv/train
+	$(BIN)/python -m hcm_tf.sample --run_dir=pretrained/avatars64 --out=samples
+	$(BIN)/python -m hcm_tf.explain --run_dir=pretrained/avatars64 --out=samples/explained
 
 train: .venv/train
 	$(BIN)/python train_main.py --flagfile=configs/quickstart.flags
@@ -25,4 +30,4 @@ lint: .venv/test
 	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-test.txt
 	touch $@
 
-.PHONY: train test lint
+.PHONY: sample train test lint

@@ -83,16 +83,17 @@ class Decoder:
         self.levels = generator.levels
         self.level_names = generator.level_names
         self._trace = tf.function(generator.trace, reduce_retracing=True)
-        # One for each level: TensorFlow takes many levels in one for a mistake.
+        # One for each level, and no lambdas: TensorFlow counts the traces of functions
+        # that share their code together, and takes many levels for a mistake.
         self._replay = functools.cache(
             lambda level, until: tf.function(
-                lambda code, gates: generator.replay(level, code, gates, until),
+                functools.partial(generator.replay, level, until=until),
                 reduce_retracing=True,
             )
         )
         self._redraw = functools.cache(
             lambda level: tf.function(
-                lambda code: generator.redraw(level, code), reduce_retracing=True
+                functools.partial(generator.redraw, level), reduce_retracing=True
             )
         )
 

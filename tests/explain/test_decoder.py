@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 from explain_helpers import make_decoder, record
+from tensorflow.python.platform import tf_logging as logging
 
 from hcm_tf.explain.attribution import relative_error
 from hcm_tf.explain.decoder import LARGEST_BATCH
@@ -112,3 +114,16 @@ def test_units_show_a_progress_bar(sparse, capsys):
     )
     decoder.hide_progress = True
     assert "Decoding 8x8" in capsys.readouterr().err
+
+
+def test_many_levels_and_batches_are_no_mistake_to_tensorflow(recorded, monkeypatch):
+    decoder, recording = recorded
+    lines = []
+    monkeypatch.setattr(tf.get_logger(), "warning", lambda *line: lines.append(line))
+    monkeypatch.setattr(logging, "warning", lambda *line: lines.append(line))
+    last = len(recording.codes)
+    for level, code in enumerate(recording.codes):
+        for until in (None, *range(level + 1, last)):
+            for batch in (1, 2, 3):
+                decoder.replay(recording, level, np.stack([code] * batch), until)
+    assert not lines
