@@ -12,13 +12,17 @@ from hcm_tf.evaluate import table
 from hcm_tf.images import encode_png, grid
 
 COLUMNS = 16
+LONG = 24  # Letters; a longer cell is broken into lines.
 _STYLE = """
 :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
 body { max-width: 76rem; margin: 0 auto; padding: 1rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .15rem .7rem; text-align: right; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
+th, td { padding: .15rem .7rem; text-align: right; vertical-align: top; }
+thead th, td { white-space: nowrap; }
+td.long { white-space: normal; max-width: 15rem; }
+th[scope=row] { font-weight: normal; text-align: left; max-width: 26rem; }
+th[scope=rowgroup] { text-align: left; }
 tbody tr:nth-child(even) { background: rgb(128 128 128 / .12); }
 tr.section th { padding-top: .9rem; border-bottom: 1px solid; }
 figure { margin: 1rem 0; }
@@ -45,9 +49,12 @@ def page(
         results: by the run's name, what `evaluation.json` holds.
         pictures: of each run.
     """
-    body = [
-        "<h1>Evaluation</h1>",
-        *(f'<p class="about">{_about(*each)}</p>' for each in results.items()),
+    body = ["<h1>Evaluation</h1>"]
+    # Numbers say little to who has not seen what they are of.
+    for run, result in results.items():
+        body.append(f'<p class="about">{_about(run, result)}</p>')
+        body += [_figure(picture) for picture in pictures.get(run, ())[:1]]
+    body += [
         '<div class="scroll">',
         _table(results),
         "</div>",
@@ -55,8 +62,8 @@ def page(
         *(f"<p>{html.escape(line)}</p>" for line in _sees(results)),
     ]
     for run, found in pictures.items():
-        body.append(f"<h2>Pictures of {html.escape(run)}</h2>")
-        body += [_figure(picture) for picture in found]
+        body.append(f"<h2>More pictures of {html.escape(run)}</h2>")
+        body += [_figure(picture) for picture in found[1:]]
     stored = json.dumps(results).replace("<", "\\u003c")
     return "\n".join(
         [
@@ -97,10 +104,15 @@ def _table(results: Mapping[str, dict[str, Any]]) -> str:
                 f"{html.escape(section)}</th></tr>"
             )
         name = row.name + (f" ({row.better} is better)" if row.better else "")
-        cells = "".join(f"<td>{html.escape(c)}</td>" for c in (*row.cells, row.floor))
+        cells = "".join(map(_cell, (*row.cells, row.floor)))
         lines.append(f'<tr><th scope="row">{html.escape(name)}</th>{cells}</tr>')
     lines.append("</tbody></table>")
     return "".join(lines)
+
+
+def _cell(text: str) -> str:
+    kind = ' class="long"' if len(text) > LONG else ""
+    return f"<td{kind}>{html.escape(text)}</td>"
 
 
 def _sees(results: Mapping[str, dict[str, Any]]) -> list[str]:
