@@ -50,8 +50,9 @@ def main(argv: list[str]) -> int:
         # TensorFlow takes seconds to load: only once the flags are known to be right.
         load_tensorflow()
         from hcm_tf.evaluate import commands
+        from hcm_tf.evaluate.measurement import Options
 
-        options = commands.Options(
+        options = Options(
             dataset=own.dataset,
             data_dir=own.data_dir,
             count=own.count,

@@ -11,7 +11,7 @@ from hcm_tf import data, features
 from hcm_tf.config import DataConfig
 from hcm_tf.evaluate import commands, gather, table
 from hcm_tf.evaluate.__main__ import main
-from hcm_tf.evaluate.commands import Options
+from hcm_tf.evaluate.measurement import Options
 from hcm_tf.explain.refine import encode
 from hcm_tf.images import to_float, to_uint8
 from hcm_tf.metrics import (

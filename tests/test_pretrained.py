@@ -1,0 +1,60 @@
+"""The model in the repository: small, whole, and drawing what the documents show."""
+
+import pathlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hcm_tf import images
+from hcm_tf.explain.attribution import relative_error
+from hcm_tf.explain.decoder import Decoder
+from hcm_tf.prior import draw
+from hcm_tf.runs import checkpoint
+
+ROOT = pathlib.Path(__file__).parents[1]
+MODEL = ROOT / "pretrained" / "avatars64"
+
+
+@pytest.fixture(scope="module")
+def run():
+    return checkpoint.load(MODEL)
+
+
+def test_it_is_small_and_names_no_machine():
+    files = [path for path in MODEL.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 12e6
+    for path in files:
+        assert b"/root" not in path.read_bytes() or path.suffix == ".npz", path
+        assert b"/home" not in path.read_bytes() or path.suffix == ".npz", path
+
+
+def test_its_first_pictures_are_those_of_the_readme(run):
+    with Image.open(ROOT / "docs" / "avatars64-samples.png") as picture:
+        shown = np.asarray(picture).astype(float)
+    drawn = images.grid(images.to_uint8(run.sample(64)))
+    assert shown.shape == drawn.shape
+    gaps = np.abs(shown - drawn)
+    # Another processor may exchange two nearly equal activations now and then.
+    assert gaps.mean() < 0.1
+    assert (gaps > 8).mean() < 0.001
+
+
+def test_its_flag_file_is_its_configuration(run):
+    lines = (ROOT / "configs" / "avatars64.flags").read_text().splitlines()
+    given = dict(line[2:].split("=") for line in lines if line.startswith("--"))
+    config = {**vars(run.config.model), **vars(run.config.data)}
+    config |= vars(run.config.train)
+    for name, text in given.items():
+        if name != "workdir":
+            assert str(config[name]) == text or float(text) == config[name], name
+    assert run.step == run.config.train.steps
+
+
+def test_its_pictures_come_apart_without_a_remainder(run):
+    decoder = Decoder(run.generator, progress=False)
+    (recording,) = decoder.record(draw(run.prior, 0, 1))
+    for level, code in enumerate(recording.codes):
+        logits = decoder.replay(recording, level, code[None])[0]
+        assert relative_error(logits, recording.logits) <= 1e-5
+        assert (code != 0).mean() < 0.4
