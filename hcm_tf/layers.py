@@ -8,7 +8,9 @@ from keras import ops
 
 from hcm_tf import sparsity
 from hcm_tf.operations import FAST
-from hcm_tf.operations.kernels import scale_smaller
+from hcm_tf.operations.kernels import adjoint, scale_smaller
+from hcm_tf.operations.placement import place_convolve_back
+from hcm_tf.operations.upsampling import upsample_back
 from hcm_tf.sparsity import Tensor
 
 # He et al. 2015: keeps the variance of a layer that a ReLU follows.
@@ -180,6 +182,11 @@ class EqualizedConv2D(_Equalized):
     def call(self, x: Tensor) -> Tensor:
         return self.execution.convolve(*self._scaled(x))
 
+    def back(self, y: Tensor) -> Tensor:
+        """The adjoint: from what `call` returns to what it takes."""
+        y, kernel = self._scaled(y)
+        return self.execution.convolve(y, adjoint(kernel))
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
@@ -197,6 +204,9 @@ class UpsampledConv2D(EqualizedConv2D):
 
     def call(self, x: Tensor) -> Tensor:
         return self.execution.upsample_convolve(*self._scaled(x))
+
+    def back(self, y: Tensor) -> Tensor:
+        return upsample_back(super().back(y))
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -234,6 +244,9 @@ class PlacedConv2D(UpsampledConv2D):
         """
         place_convolve = self.execution.place_convolve
         return place_convolve(*self._scaled(x), self.most if selected else None)
+
+    def back(self, y: Tensor) -> Tensor:
+        return place_convolve_back(*self._scaled(y))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "most": self.most}

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from hcm_tf.config import ModelConfig
 from hcm_tf.networks import Generator, build_critic, build_encoder, build_generator
-from hcm_tf.operations import apply, placement
+from hcm_tf.operations import EXECUTIONS, apply, placement
 from hcm_tf.operations.placement import SPARE_ROWS
 
 TINY = ModelConfig(base_channels=2, attributes=12, latent_size=6, attribute_keep=0.25)
@@ -91,6 +91,34 @@ def test_replay_reproduces_the_image_and_is_linear(keep, execution, leak):
         np.testing.assert_allclose(sum(halves), trace.logits, atol=1e-5 * scale)
         nothing = generator.replay(level, np.zeros_like(code), trace.gates)
         np.testing.assert_array_equal(nothing, np.zeros_like(trace.logits))
+
+
+@pytest.mark.parametrize("execution", EXECUTIONS)
+@pytest.mark.parametrize("leak", [None, 0.3])
+@pytest.mark.parametrize("size", [32, 64])
+def test_pulling_back_is_the_adjoint_of_replaying(execution, leak, size):
+    config = ModelConfig(
+        image_size=size,
+        base_channels=2,
+        attributes=8,
+        latent_size=6,
+        attribute_keep=0.25,
+    )
+    generator = apply(build_generator(config), execution)
+    trace = generator.trace(latents(3), leak=leak)
+    random = np.random.default_rng(5)
+    weights = random.normal(size=trace.logits.shape).astype("float32")
+    pulled = generator.pull_back(weights, trace.gates)
+    assert len(pulled) == len(generator.levels)
+    for index, level in enumerate(generator.levels):
+        # Any code, not only the active entries of the trace's own.
+        code = random.normal(size=(3, *level.shape)).astype("float32")
+        drawn = np.asarray(generator.replay(index, code, trace.gates), "float64")
+        one = np.sum(drawn * weights, axis=(1, 2, 3))
+        other = np.sum(np.asarray(pulled[index], "float64") * code, axis=(1, 2, 3))
+        scale = np.linalg.norm(drawn) * np.linalg.norm(weights)
+        np.testing.assert_allclose(other / scale, one / scale, atol=1e-6)
+        assert np.abs(one).min() > 1e-4 * np.abs(one).max()
 
 
 def test_replay_stops_at_a_level_and_goes_on():

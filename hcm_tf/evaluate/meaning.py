@@ -239,7 +239,7 @@ def _rate(changed: dict[str, np.ndarray], counted: dict[str, np.ndarray]) -> flo
 
 def _strongest(decoder: Decoder, recording: Recording, level: int) -> Seen:
     units = decoder.active(recording, level)
-    share = shares(decoder, recording, level)[units.row, units.column, units.basis]
+    share = shares(decoder, recording)[level][units.row, units.column, units.basis]
     ranked = units.take(np.argsort(-share, kind="stable"))
     strongest = ranked.take(np.arange(min(STRONGEST, ranked.count)))
     cut = decoder.unit_pictures(recording, level, strongest)

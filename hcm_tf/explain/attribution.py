@@ -10,7 +10,6 @@ import dataclasses
 import functools
 
 import numpy as np
-import tensorflow as tf
 
 from hcm_tf.explain.decoder import Decoder, Recording
 from hcm_tf.explain.units import Units
@@ -69,20 +68,45 @@ def attribute(decoder: Decoder, recording: Recording, level: int) -> Attribution
     )
 
 
-def shares(decoder: Decoder, recording: Recording, level: int) -> np.ndarray:
-    """The shares alone, of all entries of a level's code: one backward pass.
+def credit(
+    decoder: Decoder, recording: Recording, weights: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """What every unit of every level adds to a weighted sum of the image before tanh.
+
+    One pass through the adjoint, where `attribute` decodes every unit. A region R is
+    credited by weights that are the image itself in R and zero elsewhere: then the
+    credits of a level add up to the region's energy.
+
+    Args:
+        weights: `(size, size, channels)`.
 
     Returns:
-        float64, of the shape of the code; zero where it is.
+        Of every level, float64 of the shape of its code; each sums to the same.
     """
-    code = tf.constant(recording.codes[level][None])
-    with tf.GradientTape() as tape:
-        tape.watch(code)
-        logits = decoder.generator.replay(level, code, recording.gates)
-        product = tf.reduce_sum(logits * recording.logits)
-    share = recording.codes[level].astype("float64") * tape.gradient(product, code)[0]
-    whole = np.sum(np.square(recording.logits.astype("float64")))
-    return np.asarray(share) / _positive(whole)
+    pulled = decoder.pull_back(recording, weights)
+    return tuple(
+        code.astype("float64") * level
+        for code, level in zip(recording.codes, pulled, strict=True)
+    )
+
+
+def shares(
+    decoder: Decoder, recording: Recording, region: np.ndarray | None = None
+) -> tuple[np.ndarray, ...]:
+    """The share of every unit of every level in the image, or in a region of it.
+
+    Args:
+        region: bool `(size, size)`; None: all of the image.
+
+    Returns:
+        Of every level, float64 of the shape of its code; each sums to 1, but to 0 where
+        the region is empty of any response.
+    """
+    weights = recording.logits
+    if region is not None:
+        weights = np.where(np.asarray(region, bool)[..., np.newaxis], weights, 0)
+    whole = _positive(np.sum(np.square(weights.astype("float64"))))
+    return tuple(found / whole for found in credit(decoder, recording, weights))
 
 
 def reconstruct(

@@ -83,6 +83,7 @@ class Decoder:
         self.levels = generator.levels
         self.level_names = generator.level_names
         self._trace = tf.function(generator.trace, reduce_retracing=True)
+        self._pull_back = tf.function(generator.pull_back, reduce_retracing=True)
         # One for each level, and no lambdas: TensorFlow counts the traces of functions
         # that share their code together, and takes many levels for a mistake.
         self._replay = functools.cache(
@@ -160,6 +161,24 @@ class Decoder:
             for start in range(0, len(codes), batch)
         ]
         return np.concatenate(replayed)
+
+    def pull_back(
+        self, recording: Recording, weights: np.ndarray
+    ) -> tuple[np.ndarray, ...]:
+        """What each entry of every level's code adds, a unit of its value, to a sum.
+
+        See `Generator.pull_back`.
+
+        Args:
+            weights: of the sum over the image before tanh, `(size, size, channels)`.
+
+        Returns:
+            Of every level, of the shape of its code.
+        """
+        pulled = self._pull_back(
+            tf.constant(weights[np.newaxis], tf.float32), recording.gates
+        )
+        return tuple(level[0].numpy() for level in pulled)
 
     def redraw(self, level: int, codes: np.ndarray) -> np.ndarray:
         """Draws from codes of a level with new decisions; see `Generator.redraw`."""

@@ -51,10 +51,11 @@ def grow_part(
     """A part of one level, and the strongest units that it composes above."""
     level, units = _single_level(part)
     grown = {level: units}
+    of_levels = shares(decoder, recording)
     for above in range(level + 1, len(recording.codes)):
         children = decoder.active(recording, above)
         places = children.row, children.column, children.basis
-        share = shares(decoder, recording, above)[places]
+        share = of_levels[above][places]
         weights = edges(decoder, recording, above - 1, grown[above - 1], children)
         flows = weights * (share / children.value)
         strongest = np.argsort(-flows, axis=1, kind="stable")[:, :breadth]

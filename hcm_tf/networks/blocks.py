@@ -13,7 +13,7 @@ from hcm_tf.layers import (
     UpsampledConv2D,
 )
 from hcm_tf.operations import FAST
-from hcm_tf.operations.upsampling import upsample
+from hcm_tf.operations.upsampling import upsample, upsample_back
 from hcm_tf.sparsity import Tensor, keep
 
 # Slope of the leaky ReLU for negative values, in encoder and critic.
@@ -141,6 +141,13 @@ class GeneratorBlock(keras.layers.Layer):
         hidden = keep(self.first(x), gates.first)
         composed = keep(self.second(hidden), gates.second)
         return keep(self._add_shortcut(composed, x), gates.kept)
+
+    def pull_back(self, y: Tensor, gates: BlockGates) -> Tensor:
+        """The adjoint of `replay`: `(batch, 2n, 2n, width)` -> `(batch, n, n, C)`."""
+        y = keep(y, gates.kept)
+        hidden = self.second.back(keep(y, gates.second))
+        x = self.first.back(keep(hidden, gates.first))
+        return x if self.shortcut is None else x + self.shortcut.back(upsample_back(y))
 
     def _respond(self, x: Tensor, selected: bool) -> Tensor:
         if selected and isinstance(self.first, PlacedConv2D):

@@ -230,6 +230,27 @@ class Generator(keras.Model):
             code = block.replay(code, block_gates)
         return self._to_logits(code) if until is None else code
 
+    def pull_back(
+        self, weights: Tensor, gates: tuple[BlockGates, ...]
+    ) -> tuple[Tensor, ...]:
+        """The adjoint of `replay`, for all levels in one pass.
+
+        The product of `weights` with what a level's code draws is that of the code with
+        the level's result: so much every unit, times its value, adds to it.
+
+        Args:
+            weights: of the image before tanh, `(batch, size, size, channels)`.
+            gates: those of all blocks, from `trace`, of the same batch or of batch 1.
+
+        Returns:
+            Of every level, `(batch, height, width, channels)`, from the attributes on.
+        """
+        weights = ops.cast(weights, self.compute_dtype)
+        found = [self.to_image.back(weights)]
+        for block, block_gates in zip(self.blocks[::-1], gates[::-1], strict=True):
+            found.append(block.pull_back(found[-1], block_gates))
+        return tuple(found[:0:-1])
+
     def redraw(self, level: int, code: Tensor) -> Tensor:
         """Draws from a level's code, deciding everything above it anew.
 

@@ -110,6 +110,32 @@ def add_patches(
     return ops.reshape(pixels, (-1, 2 * height, 2 * width, filters))
 
 
+def place_convolve_back(pixels: Tensor, dictionary: Tensor) -> Tensor:
+    """The adjoint of placing, upsampling and convolving.
+
+    Args:
+        pixels: `(batch, 8, 8, F)`.
+        dictionary: `(16, V, 3, 3, F)`.
+
+    Returns:
+        `(batch, 4, 4, V)`: of every attribute the product of its patch with `pixels`.
+    """
+    _, tall, wide, filters = pixels.shape
+    locations, count = dictionary.shape[:2]
+    sums = _tap_sums(tall // 2, wide // 2).T
+    taps = ops.matmul(
+        ops.convert_to_tensor(sums, dtype=pixels.dtype),
+        ops.reshape(pixels, (-1, tall * wide, filters)),
+    )
+    taps = ops.reshape(taps, (-1, locations, 9 * filters))
+    rows = ops.reshape(dictionary, (locations, count, 9 * filters))
+    products = ops.matmul(
+        ops.transpose(taps, (1, 0, 2)), ops.transpose(rows, (0, 2, 1))
+    )
+    products = ops.transpose(products, (1, 0, 2))
+    return ops.reshape(products, (-1, tall // 2, wide // 2, count))
+
+
 def multiply_all(rows: Tensor, dictionary: Tensor) -> Tensor:
     """`(batch, locations, V)` times `(locations, V, N)`: `(batch, locations, N)`."""
     products = ops.matmul(ops.transpose(rows, (1, 0, 2)), dictionary)

@@ -18,6 +18,13 @@ def upsample(x: Tensor) -> Tensor:
     return ops.reshape(x, (-1, 2 * height, 2 * width, channels))
 
 
+def upsample_back(y: Tensor) -> Tensor:
+    """The adjoint of `upsample`: sums over 2x2 pixels, `(batch, n / 2, n / 2, C)`."""
+    _, height, width, channels = y.shape
+    y = ops.reshape(y, (-1, height // 2, 2, width // 2, 2, channels))
+    return ops.sum(y, axis=(2, 4))
+
+
 def convolve(x: Tensor, kernel: Tensor) -> Tensor:
     """Convolution of stride 1 with zero padding to the same size.
 

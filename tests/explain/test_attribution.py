@@ -26,13 +26,34 @@ def test_the_residual_sees_a_wrong_picture(sparse):
 
 def test_shares_of_one_backward_pass_equal_those_of_decoding(recorded):
     decoder, recording = recorded
-    for level in range(len(recording.codes)):
+    for level, shares in enumerate(attribution.shares(decoder, recording)):
         result = attribution.attribute(decoder, recording, level)
-        shares = attribution.shares(decoder, recording, level)
         units = result.units
         decoded = np.zeros_like(shares)
         decoded[units.row, units.column, units.basis] = result.share
         assert attribution.relative_error(shares, decoded) <= 1e-5
+        assert shares.sum() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_credit_of_a_region_is_what_its_units_draw_there(recorded):
+    decoder, recording = recorded
+    region = np.zeros(recording.logits.shape[:2], bool)
+    region[5:14, 10:20] = True
+    energy = np.sum(np.square(recording.logits[region].astype("float64")))
+    levels = attribution.shares(decoder, recording, region)
+    for level, shares in enumerate(levels):
+        units = decoder.active(recording, level)
+        some = units.take(np.argsort(-np.abs(shares[units[:3]]))[:12])
+        for unit in range(some.count):
+            one = some.take([unit])
+            code = one.code(recording.codes[level].shape)
+            drawn = decoder.replay(recording, level, code[None])[0]
+            here = np.sum(drawn[region].astype("float64") * recording.logits[region])
+            share = shares[one[:3]][0]
+            assert here / energy == pytest.approx(share, rel=1e-4, abs=1e-7)
+        assert shares.sum() == pytest.approx(1.0, abs=1e-5)
+    nothing = attribution.shares(decoder, recording, np.zeros_like(region))
+    assert not any(level.any() for level in nothing)
 
 
 def test_reconstruction_from_no_units_and_from_all(recorded):
