@@ -198,7 +198,7 @@ def tables(results: dict[str, Result], *, images: int, units: int) -> str:
 
 def _ranked_units(decoder: Decoder, recording: Recording, level: int) -> Units:
     units = decoder.active(recording, level)
-    share = shares(decoder, recording, level)[units.row, units.column, units.basis]
+    share = shares(decoder, recording)[level][units.row, units.column, units.basis]
     return units.take(np.argsort(-share, kind="stable"))
 
 
