@@ -80,7 +80,7 @@ def test_one_and_two_replicas_are_equal(tiny_config, critic_steps, augment):
             strict=True,
         ):
             # Weights are of order one; three steps of Adam change them by 2e-3.
-            np.testing.assert_allclose(a, b, atol=1e-5)
+            np.testing.assert_allclose(a, b, atol=5e-5)
 
 
 def test_noise_differs_between_streams_and_draws():
