@@ -6,7 +6,7 @@ bits; positions cost what `metrics.rate_distortion` says, the cheaper of two way
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,8 +54,13 @@ def measure(
         as many bits, None where their curves do not reach; `curves` of those three.
     """
     images = to_float(held_out)
-    seen = _codes(run, to_float(training), batch)
-    coded = _codes(run, images, batch)
+    seen = [Seen(level.shape) for level in run.generator.levels]
+    for codes in _codes(run, to_float(training), batch):
+        for known, code in zip(seen, codes, strict=True):
+            known.update(code)
+    coded = [
+        np.concatenate(level) for level in zip(*_codes(run, images, batch), strict=True)
+    ]
     points = {}
     for index, level in enumerate(run.generator.levels):
         points[level.name] = [
@@ -102,20 +107,47 @@ def grouped(code: np.ndarray, level: Level) -> np.ndarray:
     return flat if level.placed else flat.swapaxes(1, 2)
 
 
-def rounded(code: np.ndarray, seen: np.ndarray, bits: int) -> np.ndarray:
+class Seen:
+    """What training tells of a level's codes: their ranges, and how often each is used.
+
+    Args:
+        shape: of a code, `(height, width, channels)`.
+
+    Attributes:
+        count: codes seen.
+        active: how often each entry was active, `shape`.
+        low: the smallest active value of each channel, `(channels,)`; inf before any.
+        high: the largest; -inf before any.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.count = 0
+        self.active = np.zeros(shape, "int64")
+        self.low = np.full(shape[-1], np.inf, "float32")
+        self.high = np.full(shape[-1], -np.inf, "float32")
+
+    def update(self, codes: np.ndarray) -> None:
+        """Adds codes, `(batch, *shape)`."""
+        active = codes != 0
+        self.count += len(codes)
+        self.active += np.count_nonzero(active, axis=0)
+        lowest = np.where(active, codes, np.inf).min(axis=(0, 1, 2))
+        highest = np.where(active, codes, -np.inf).max(axis=(0, 1, 2))
+        self.low = np.minimum(self.low, lowest)
+        self.high = np.maximum(self.high, highest)
+
+
+def rounded(code: np.ndarray, seen: Seen, bits: int) -> np.ndarray:
     """Active values rounded within the range that the basis function has in training.
 
     Args:
         code: `(n, height, width, channels)`.
-        seen: codes of training images, which give each channel's range.
+        seen: of codes of training images.
         bits: of a value.
     """
-    active = seen != 0
-    low = np.where(active, seen, np.inf).min(axis=(0, 1, 2))
-    high = np.where(active, seen, -np.inf).max(axis=(0, 1, 2))
     # A channel that training never used has no range: what it holds becomes 0.
-    used = high >= low
-    low, high = np.where(used, low, 0), np.where(used, high, 0)
+    used = seen.high >= seen.low
+    low, high = np.where(used, seen.low, 0), np.where(used, seen.high, 0)
     values = rate_distortion.quantise(code, bits, low, high)
     return np.where(code != 0, values, 0).astype("float32")
 
@@ -136,15 +168,14 @@ def _point(
     run: Run,
     index: int,
     level: Level,
-    seen: np.ndarray,
+    seen: Seen,
     code: np.ndarray,
     images: np.ndarray,
     bits: int,
     batch: int,
 ) -> dict[str, Any]:
     active = code != 0
-    counts = np.count_nonzero(seen, axis=0)
-    usage = rate_distortion.smoothed_usage(counts, len(seen))
+    usage = rate_distortion.smoothed_usage(seen.active, seen.count)
     ways = {
         "usage": rate_distortion.usage_bits(active, usage).mean(),
         "enumerated": rate_distortion.enumerated_bits(grouped(active, level)).mean(),
@@ -162,16 +193,12 @@ def _point(
     }
 
 
-def _codes(run: Run, images: np.ndarray, batch: int) -> list[np.ndarray]:
-    """Codes of every level, of the encoder's latents."""
+def _codes(run: Run, images: np.ndarray, batch: int) -> Iterator[list[np.ndarray]]:
+    """Codes of every level, of the encoder's latents, batch by batch."""
     trace = compiled(run, run.generator.trace)
-    found: list[list[np.ndarray]] = [[] for _ in run.generator.levels]
     for start in range(0, len(images), batch):
         latents = encode(run.encoder, images[start : start + batch])
-        codes = trace(tf.constant(latents)).codes
-        for level, code in zip(found, codes, strict=True):
-            level.append(np.asarray(code))
-    return [np.concatenate(level) for level in found]
+        yield [np.asarray(code) for code in trace(tf.constant(latents)).codes]
 
 
 def _components(

@@ -28,12 +28,34 @@ def measured(run, images):
     return rates.measure(run, images[:24], images[24:], batch=4)
 
 
+def seen_of(codes, batch=3):
+    seen = rates.Seen(codes.shape[1:])
+    for start in range(0, len(codes), batch):
+        seen.update(codes[start : start + batch])
+    return seen
+
+
+def test_what_training_tells_does_not_depend_on_the_batches():
+    random = np.random.default_rng(0)
+    codes = random.normal(size=(8, 4, 4, 5)).astype("float32")
+    codes *= random.random(codes.shape) < 0.3
+    codes[..., 4] = 0
+    seen = seen_of(codes)
+    assert seen.count == 8
+    np.testing.assert_array_equal(seen.active, np.count_nonzero(codes, axis=0))
+    for channel in range(4):
+        active = codes[..., channel][codes[..., channel] != 0]
+        assert (seen.low[channel], seen.high[channel]) == (active.min(), active.max())
+    assert (seen.low[4], seen.high[4]) == (np.inf, -np.inf)
+    assert not rates.rounded(np.ones_like(codes), seen, 4)[..., 4].any()
+
+
 def test_many_bits_cost_no_error(run, images):
     """A code rounded to 24 bits, drawn again, is the encoder's own picture."""
     code = np.asarray(
         run.generator.trace(encode(run.encoder, to_float(images))).codes[1]
     )
-    kept = rates.rounded(code, code, 24)
+    kept = rates.rounded(code, seen_of(code), 24)
     np.testing.assert_array_equal(kept != 0, code != 0)
     np.testing.assert_allclose(kept, code, atol=1e-5 * np.abs(code).max())
 
@@ -50,7 +72,7 @@ def test_more_bits_come_nearer_to_the_encoder(run, images, measured):
         assert points[-1]["error"] == pytest.approx(error, rel=1e-3)
         gaps = []
         for value_bits in (2, 4, 24):
-            kept = rates.rounded(codes[index], codes[index], value_bits)
+            kept = rates.rounded(codes[index], seen_of(codes[index]), value_bits)
             gaps.append(np.abs(rates.redrawn(run, index, kept, 4) - exact).mean())
         assert gaps[0] > gaps[1] > gaps[2]
         assert gaps[2] < 1e-4
