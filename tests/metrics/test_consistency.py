@@ -4,7 +4,9 @@ import pytest
 from hcm_tf.metrics import consistency
 
 
-def test_pair_cosines_against_plain_pairs():
+@pytest.mark.parametrize("block", [1, 15, 2**20])
+def test_pair_cosines_against_plain_pairs(block, monkeypatch):
+    monkeypatch.setattr(consistency, "BLOCK", block)
     random = np.random.default_rng(0)
     vectors = random.normal(size=(12, 5))
     groups = np.array([0, 0, 0, 1, 1, 2, 3, 3, 3, 3, 4, 4])
