@@ -33,7 +33,14 @@ def make_strategy(config: ExperimentConfig) -> tf.distribute.Strategy:
 
 
 def mirrored(devices: list[str]) -> tf.distribute.MirroredStrategy:
-    """A MirroredStrategy that reduces in the way that suits the devices."""
+    """A MirroredStrategy that reduces in the way that suits the devices.
+
+    Training is repeatable only with what is set here for all graphs that come after.
+    """
+    # This pass of TensorFlow 2.21 drops control edges between reading a variable and
+    # its new value: a step of the published recipe then took the critic's last weights
+    # now from before its update, now from after it (tests/training/test_read_order.py).
+    tf.config.optimizer.set_experimental_options({"dependency_optimization": False})
     if "GPU" in devices[0]:
         return tf.distribute.MirroredStrategy(devices)
     # The default's collective operations on logical CPUs confuse the several
