@@ -367,6 +367,12 @@ class TrainConfig:
         "Weight of the squared error summed over pixels and channels.",
         minimum=0.0,
     )
+    revival_weight: float = _field(
+        0.0,
+        "Weight of what attributes lack to be selected, summed over those that fewer "
+        "than one image in 500 uses; 0: none, as published.",
+        minimum=0.0,
+    )
     ema_decay: float = _field(
         0.0,
         "Decay of a moving average of the generator's weights, used for sampling; "

@@ -175,6 +175,17 @@ class Generator(keras.Model):
             code = block(code, selected=leak is None, leak=leak)
         return ops.tanh(self._to_logits(code))
 
+    def preferences(self, latent: Tensor) -> Tensor:
+        """The attributes before ReLU and selection, `(batch, 4, 4, attributes)`.
+
+        Args:
+            latent: `(batch, latent_size)`, in [-1, 1].
+        """
+        latent = ops.cast(latent, self.compute_dtype)
+        x = ops.relu(self.fc(latent))
+        x = ops.reshape(x, (-1, GRID, GRID, x.shape[-1] // (GRID * GRID)))
+        return self.attribute_conv(x)
+
     def trace(self, latent: Tensor, leak: Tensor | None = None) -> Trace:
         """Draws images and records how: codes of every level, and all gates.
 
@@ -296,10 +307,7 @@ class Generator(keras.Model):
             )
 
     def _respond(self, latent: Tensor) -> Tensor:
-        latent = ops.cast(latent, self.compute_dtype)
-        x = ops.relu(self.fc(latent))
-        x = ops.reshape(x, (-1, GRID, GRID, x.shape[-1] // (GRID * GRID)))
-        return ops.relu(self.attribute_conv(x))
+        return ops.relu(self.preferences(latent))
 
     def _to_logits(self, code: Tensor) -> Tensor:
         return ops.cast(self.to_image(code), self.variable_dtype)

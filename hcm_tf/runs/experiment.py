@@ -237,6 +237,7 @@ def build_trainer(config: ExperimentConfig, replicas: int) -> Trainer:
         ),
         prior=PRIORS[train.latents](config.model.latent_size),
         reconstruction_weight=train.reconstruction_weight,
+        revival_weight=train.revival_weight,
         leak_steps=train.leak_steps,
         augment=train.augment,
     )
@@ -254,6 +255,7 @@ def saved_objects(trainer: Trainer) -> dict[str, tf.Module]:
         "average_generator",
         "generator_optimizer",
         "critic_optimizer",
+        "usage",
     )
     objects = {name: getattr(trainer, name) for name in names}
     if isinstance(trainer.prior, Posterior):

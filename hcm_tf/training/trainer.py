@@ -13,6 +13,7 @@ from hcm_tf.losses import Objective, Term
 from hcm_tf.prior import Posterior, Uniform
 from hcm_tf.training import augmentation, averaging
 from hcm_tf.training.noise import Noise
+from hcm_tf.training.usage import Usage
 
 LARGE = 2**20  # Weights of networks whose losses are differentiated in turn.
 
@@ -38,6 +39,7 @@ class Trainer(keras.Model):
         ema_decay: decay of that average.
         critic_steps: critic updates for each generator update.
         reconstruction_weight: weight of `losses.reconstruction_loss`.
+        revival_weight: weight of `Usage.shortfall`; 0: idle attributes are left alone.
         leak_steps: steps over which what the selections leave out fades from whole to
             nothing; 0: they select from the first step on.
         augment: what is changed of all images that the critic sees, of
@@ -57,6 +59,7 @@ class Trainer(keras.Model):
         ema_decay: float = 0.0,
         critic_steps: int = 1,
         reconstruction_weight: float = 0.1,
+        revival_weight: float = 0.0,
         leak_steps: int = 0,
         augment: Sequence[str] = (),
     ) -> None:
@@ -71,6 +74,11 @@ class Trainer(keras.Model):
         self.ema_decay = ema_decay
         self.critic_steps = critic_steps
         self.reconstruction_weight = reconstruction_weight
+        self.revival_weight = revival_weight
+        self.usage = None
+        if revival_weight:
+            attributes = generator.levels[0]
+            self.usage = Usage(attributes.shape, attributes.k)
         self.leak_steps = leak_steps
         self.augment = tuple(augment)
         self.built = True
@@ -195,15 +203,22 @@ class Trainer(keras.Model):
         gradients = _Gradients(
             own, drawing.gradient(fake, _values(own), output_gradients=by_fakes)
         )
-        unbounded = None
+        unbounded = preferences = None
 
         def compute() -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-            nonlocal unbounded
+            nonlocal unbounded, preferences
             unbounded = self.encoder.unbounded(real)
-            drawn = self.generator(tf.tanh(unbounded), leak=leak)
+            latents = tf.tanh(unbounded)
+            drawn = self.generator(latents, leak=leak)
             error = self._mean(losses.reconstruction_loss(real, drawn))
             per_value = error / np.prod(real.shape[1:])
             loss = self.reconstruction_weight * error
+            if self.usage is not None:
+                # The latents are the encoder's to choose, by what they draw.
+                preferences = self.generator.preferences(tf.stop_gradient(latents))
+                preferences = tf.cast(preferences, tf.float32)
+                lacking = self._mean(self.usage.shortfall(preferences))
+                loss += self.revival_weight * lacking
             return loss, {"reconstruction_error": per_value}
 
         variables = own + self.encoder.trainable_variables
@@ -211,16 +226,27 @@ class Trainer(keras.Model):
         self.generator_optimizer.apply(gradients.of(variables), variables)
         if isinstance(self.prior, Posterior):
             self._follow_encoder(unbounded)
+        if self.usage is not None:
+            self._follow(
+                [self.usage.share], [self.usage.active(preferences)], self.usage.decay
+            )
         return {**metrics, "generator_loss": adversarial + reconstruction}
 
     def _follow_encoder(self, unbounded: tf.Tensor) -> None:
-        replica = tf.distribute.get_replica_context()
-        moments = self.prior.moments(tf.stop_gradient(unbounded))
-        averaging.update(
-            _values([self.prior.mean, self.prior.covariance]),
-            replica.all_reduce(tf.distribute.ReduceOp.MEAN, list(moments)),
+        self._follow(
+            [self.prior.mean, self.prior.covariance],
+            self.prior.moments(tf.stop_gradient(unbounded)),
             1.0 - self.prior.momentum,
         )
+
+    @staticmethod
+    def _follow(
+        averages: Sequence[keras.Variable], values: Sequence[tf.Tensor], decay: float
+    ) -> None:
+        """Moves averages towards the mean of all replicas' values."""
+        replica = tf.distribute.get_replica_context()
+        means = replica.all_reduce(tf.distribute.ReduceOp.MEAN, list(values))
+        averaging.update(_values(averages), means, decay)
 
     def _latents(self, count: int, update: int) -> tf.Tensor:
         """Latents of the fakes of one update: `(count, latent_size)`."""

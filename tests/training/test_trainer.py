@@ -170,6 +170,7 @@ RECIPE = {
     "r2_weight": 0.3,
     "penalty_interval": 2,
     "leak_steps": 2,
+    "revival_weight": 0.1,
 }
 
 
@@ -181,7 +182,8 @@ def test_the_recipe_is_the_same_on_one_and_two_replicas(tiny_config):
     assert metrics_of_one["r1"] > 0
     for name in one.objective.metrics:
         assert metrics_of_two[name] == pytest.approx(metrics_of_one[name], rel=1e-4)
-    for name in ("generator", "encoder", "critic", "average_generator", "prior"):
+    networks = ("generator", "encoder", "critic", "average_generator")
+    for name in (*networks, "prior", "usage"):
         for a, b in zip(
             getattr(one, name).get_weights(),
             getattr(two, name).get_weights(),
