@@ -11,7 +11,7 @@ train: .venv/train
 	$(BIN)/python train_main.py --flagfile=configs/quickstart.flags
 
 test: .venv/test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile
 
 lint: .venv/test
 	$(BIN)/ruff format --check .

@@ -65,8 +65,7 @@ def command(folder, workdir, **values):
     ]
 
 
-# Bit for bit the same is promised for one thread: with more, TensorFlow adds up parts in
-# the order in which they are done.
+# Bit for bit the same is promised for one thread: more may split sums otherwise.
 ENVIRONMENT = {
     **os.environ,
     "TF_CPP_MIN_LOG_LEVEL": "3",
