@@ -5,7 +5,7 @@ import sys
 from absl import flags
 
 from hcm_tf import command, config_flags
-from hcm_tf.errors import UserError
+from hcm_tf.errors import Stopped, UserError
 from hcm_tf.startup import load_tensorflow
 
 WORKDIR = flags.DEFINE_string(
@@ -30,6 +30,8 @@ def main(argv: list[str]) -> int:
         experiment.run(config, WORKDIR.value)
     except UserError as error:  # Any other error is ours, and shows its traceback.
         return refuse(error)
+    except Stopped as stopped:
+        return stopped.status
     return 0
 
 

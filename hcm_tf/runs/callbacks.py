@@ -78,7 +78,8 @@ class Progress(_StepCallback):
 class MetricsLog(_StepCallback):
     """Writes losses and speed to `metrics.jsonl` and to TensorBoard.
 
-    Losses that are not finite end the training instead; see `divergence`.
+    A step that was left out has no losses, but a line that says so. Losses of any other
+    that are not finite end the training; see `divergence`.
     """
 
     def __init__(
@@ -108,9 +109,15 @@ class MetricsLog(_StepCallback):
         if step == self.first_step + 1:
             # Tracing belongs to the first step and would spoil the first rate.
             self.since = (step, time.perf_counter())
-        if step % self.every:
+        left_out = float(logs["left_out"]) > 0
+        if left_out:
+            tqdm.write(f"Step {step} is left out: its gradients are not finite.")
+            with writing(self.run_dir):
+                append(self.path, {"step": step, "left_out": 1})
+        self.guard.count(step, left_out)
+        if step % self.every or left_out:
             return
-        values = {name: float(value) for name, value in logs.items()}
+        values = {name: float(logs[name]) for name in logs if name != "left_out"}
         self.guard.check_metrics(step, values)
         then, now = self.since, (step, time.perf_counter())
         if now[0] > then[0]:
@@ -199,7 +206,8 @@ class Checkpoints(_StepCallback):
 
     def on_step(self, step: int, logs: dict[str, Any]) -> None:
         self.step = step
-        if step % self.every == 0:
+        # Steps that are left out may be the end of it: none of them is gone back to.
+        if step % self.every == 0 and not self.guard.left_out:
             self.save()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
@@ -228,6 +236,7 @@ class Stop(_StepCallback):
         super().__init__(first_step)
         self.seconds = seconds
         self.reason = ""
+        self.number = 0
         self.previous = {}
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -251,6 +260,7 @@ class Stop(_StepCallback):
 
     def on_signal(self, number: int, frame: Any) -> None:
         """Asks for the end of training after this step."""
+        self.number = number
         self.reason = f"stopped by {signal.Signals(number).name}"
         tqdm.write("Stopping after this step, and saving; press Ctrl-C again to quit.")
         self.release()

@@ -7,9 +7,18 @@ import tensorflow as tf
 
 from hcm_tf.errors import UserError
 
+IN_A_ROW = 5  # Steps left out one after another that are no accident.
+
+
+class Diverged(UserError):
+    """Numbers are not finite; the checkpoints are."""
+
 
 class Guard:
     """Refuses numbers that are not finite.
+
+    A single step whose gradients are not finite is left out (`Trainer`); IN_A_ROW of
+    them are divergence.
 
     Args:
         objects: networks and optimizers that a checkpoint holds, by name.
@@ -25,6 +34,7 @@ class Guard:
     ) -> None:
         self.manager = manager
         self.learning_rate = learning_rate
+        self.left_out = 0
         self.values = {
             name: [
                 variable.value if hasattr(variable, "path") else variable
@@ -35,11 +45,23 @@ class Guard:
         }
         self._are_finite = tf.function(self._reduce, autograph=False)
 
+    def count(self, step: int, left_out: bool) -> None:
+        """Takes note of whether a step was left out.
+
+        Raises:
+            Diverged: it is one too many.
+        """
+        self.left_out = self.left_out + 1 if left_out else 0
+        if self.left_out == IN_A_ROW:
+            raise self._diverged(
+                step, f"the gradients of {IN_A_ROW} steps in a row are not finite"
+            )
+
     def check_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
         """Checks what a step has measured.
 
         Raises:
-            UserError: a value is not finite.
+            Diverged: a value is not finite.
         """
         for name, value in metrics.items():
             if not math.isfinite(value):
@@ -49,7 +71,7 @@ class Guard:
         """Checks all variables, networks before optimizers, in one pass.
 
         Raises:
-            UserError: a value is not finite.
+            Diverged: a value is not finite.
         """
         finite = self._are_finite().numpy()
         for name, is_finite in zip(self.values, finite, strict=True):
@@ -64,9 +86,9 @@ class Guard:
             ]
         )
 
-    def _diverged(self, step: int, what: str) -> UserError:
+    def _diverged(self, step: int, what: str) -> Diverged:
         good = self.manager.latest_checkpoint.rsplit("-", 1)[1]
-        return UserError(
+        return Diverged(
             f"training has diverged: at step {step}, {what}. The last good checkpoint "
             f"is that of step {good}: start the same command with a --learning_rate "
             f"below {self.learning_rate:g} to go on from it, or in another --workdir "

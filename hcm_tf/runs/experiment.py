@@ -1,8 +1,10 @@
 """One experiment from its configuration: data, networks, training, what came out."""
 
 import contextlib
+import dataclasses
 import pathlib
 import re
+import sys
 import time
 
 import keras
@@ -10,13 +12,13 @@ import tensorflow as tf
 
 from hcm_tf import data, operations
 from hcm_tf.config import ExperimentConfig
-from hcm_tf.errors import UserError
+from hcm_tf.errors import Stopped, UserError
 from hcm_tf.images import to_float
 from hcm_tf.losses import make_objective
 from hcm_tf.networks import build_critic, build_encoder, build_generator
 from hcm_tf.prior import Posterior, Uniform
 from hcm_tf.runs import callbacks, checkpoint, devices, run_directory, warm_start
-from hcm_tf.runs.divergence import Guard
+from hcm_tf.runs.divergence import Diverged, Guard
 from hcm_tf.runs.lock import locked
 from hcm_tf.runs.preview import Preview
 from hcm_tf.training.noise import Noise, replica_order
@@ -25,6 +27,7 @@ from hcm_tf.training.schedule import Cooldown
 from hcm_tf.training.trainer import Trainer
 
 DTYPES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+RETREATS = 3  # Times that one session goes back after it has diverged.
 PRIORS = {"uniform": Uniform, "posterior": Posterior}
 
 
@@ -41,8 +44,12 @@ def run(config: ExperimentConfig, workdir: str | pathlib.Path) -> dict[str, floa
     Returns:
         The last measurements, as in `preview.Preview.measure`.
 
+    Where training diverges it goes back to the last checkpoint, with half the learning
+    rate, up to RETREATS times; a later session begins with the configured rate again.
+
     Raises:
         UserError: something that the user can mend, in one line.
+        Stopped: a signal ended training, which was saved.
     """
     workdir = pathlib.Path(workdir)
     run_directory.make(workdir)
@@ -50,11 +57,26 @@ def run(config: ExperimentConfig, workdir: str | pathlib.Path) -> dict[str, floa
         with run_directory.writing(workdir):
             stack.enter_context(locked(workdir))
         try:
-            return _run(config, workdir, run_directory.check(config, workdir))
+            goes_on = run_directory.check(config, workdir)
+            for _ in range(RETREATS):
+                try:
+                    return _run(config, workdir, goes_on)
+                except Diverged as error:
+                    config, goes_on = _slower(config, error), True
+            return _run(config, workdir, goes_on)
         except tf.errors.OpError as error:
             if not _is_out_of_memory(error):
                 raise
             raise UserError(_out_of_memory(workdir, error)) from error
+
+
+def _slower(config: ExperimentConfig, error: Diverged) -> ExperimentConfig:
+    """The configuration to go back with, of half the learning rate; says so."""
+    rate = config.train.learning_rate / 2
+    print(f"{error} This is done now, with {rate:g}.", file=sys.stderr)
+    return dataclasses.replace(
+        config, train=dataclasses.replace(config.train, learning_rate=rate)
+    )
 
 
 def _run(
@@ -136,6 +158,8 @@ def _run(
             workdir, step, steps, stop.reason, measured, time.perf_counter() - began
         )
     )
+    if stop.number:
+        raise Stopped(stop.reason, stop.number)
     return measured
 
 

@@ -109,18 +109,25 @@ class Trainer(keras.Model):
             batch: of this replica's share: `image`, float32 `(batch, height, width,
                 channels)` in [-1, 1].
 
+        An update whose gradients are not finite in any replica is left out: they count
+        as zeros, which move no weight with beta_1 = 0, as published.
+
         Returns:
-            The mean of each of `objective.metrics` over the batch of all replicas.
+            The mean of each of `objective.metrics` over the batch of all replicas;
+            `left_out` is not 0 if an update was.
         """
         real = batch["image"]
         weights = _values(self.generator.trainable_variables)
         leak = self.leak()
+        left_out = 0.0
         for update in range(self.critic_steps):
             with tf.GradientTape(watch_accessed_variables=False) as drawing:
                 drawing.watch(weights)
                 fake = self.generator(self._latents(real.shape[0], update), leak=leak)
             metrics = self._update_critic(real, fake, update)
+            left_out += metrics.pop("left_out")
         metrics |= self._update_generator(real, fake, drawing, leak)
+        metrics["left_out"] += left_out
         if self.average_generator is not None:
             averaging.update(
                 _values(self.average_generator.trainable_variables),
@@ -154,8 +161,32 @@ class Trainer(keras.Model):
             )
             metrics |= values
             total += loss
-        self.critic_optimizer.apply(gradients.of(variables), variables)
-        return {**metrics, "critic_loss": total}
+        left_out = self._apply(
+            self.critic_optimizer, gradients.of(variables), variables
+        )
+        return {**metrics, "critic_loss": total, "left_out": left_out}
+
+    def _apply(
+        self,
+        optimizer: keras.optimizers.Optimizer,
+        gradients: list[tf.Tensor],
+        variables: list[keras.Variable],
+    ) -> tf.Tensor:
+        """Updates variables if all gradients of all replicas are finite.
+
+        Returns:
+            0 then; otherwise this replica's share of a mean of 1.
+        """
+        finite = [tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients]
+        wrong = tf.cast(tf.logical_not(tf.reduce_all(finite)), tf.float32)
+        replica = tf.distribute.get_replica_context()
+        wrong = replica.all_reduce(tf.distribute.ReduceOp.SUM, wrong) > 0
+        # Not `where`, which would read and write all of them once more.
+        gradients = tf.cond(
+            wrong, lambda: [tf.zeros_like(g) for g in gradients], lambda: gradients
+        )
+        optimizer.apply(gradients, variables)
+        return self._mean(tf.cast(wrong, tf.float32))
 
     def _augmented(
         self, real: tf.Tensor, fake: tf.Tensor, update: int
@@ -223,14 +254,17 @@ class Trainer(keras.Model):
 
         variables = own + self.encoder.trainable_variables
         reconstruction, metrics = gradients.add(variables, compute)
-        self.generator_optimizer.apply(gradients.of(variables), variables)
+        left_out = self._apply(
+            self.generator_optimizer, gradients.of(variables), variables
+        )
         if isinstance(self.prior, Posterior):
             self._follow_encoder(unbounded)
         if self.usage is not None:
             self._follow(
                 [self.usage.share], [self.usage.active(preferences)], self.usage.decay
             )
-        return {**metrics, "generator_loss": adversarial + reconstruction}
+        loss = adversarial + reconstruction
+        return {**metrics, "generator_loss": loss, "left_out": left_out}
 
     def _follow_encoder(self, unbounded: tf.Tensor) -> None:
         self._follow(
@@ -243,10 +277,14 @@ class Trainer(keras.Model):
     def _follow(
         averages: Sequence[keras.Variable], values: Sequence[tf.Tensor], decay: float
     ) -> None:
-        """Moves averages towards the mean of all replicas' values."""
+        """Moves averages towards the mean of all replicas' values, where finite."""
         replica = tf.distribute.get_replica_context()
         means = replica.all_reduce(tf.distribute.ReduceOp.MEAN, list(values))
-        averaging.update(_values(averages), means, decay)
+        kept = [
+            tf.where(tf.math.is_finite(mean), mean, tf.convert_to_tensor(average.value))
+            for average, mean in zip(averages, means, strict=True)
+        ]
+        averaging.update(_values(averages), kept, decay)
 
     def _latents(self, count: int, update: int) -> tf.Tensor:
         """Latents of the fakes of one update: `(count, latent_size)`."""
@@ -271,7 +309,7 @@ class Trainer(keras.Model):
 
     def _sum_over_replicas(self, metrics: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         replica = tf.distribute.get_replica_context()
-        names = self.objective.metrics
+        names = (*self.objective.metrics, "left_out")
         stacked = tf.stack([metrics[name] for name in names])
         total = replica.all_reduce(tf.distribute.ReduceOp.SUM, stacked)
         return dict(zip(names, tf.unstack(total), strict=True))

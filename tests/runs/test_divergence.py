@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from hcm_tf.errors import UserError
 from hcm_tf.runs import checkpoint, experiment
-from hcm_tf.runs.divergence import Guard
+from hcm_tf.runs.divergence import Diverged, Guard
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +57,13 @@ def test_metrics_are_named(guard):
     guard.check_metrics(40, {"critic_loss": 1e30, "drift": 0.0})
     with pytest.raises(UserError, match="at step 40, drift is nan"):
         guard.check_metrics(40, {"critic_loss": 0.0, "drift": float("nan")})
+
+
+def test_five_steps_in_a_row_are_divergence(guard):
+    for step in range(1, 5):
+        guard.count(step, True)
+    guard.count(5, False)
+    for step in range(6, 10):
+        guard.count(step, True)
+    with pytest.raises(Diverged, match="at step 10, the gradients of 5 steps in a row"):
+        guard.count(10, True)

@@ -240,7 +240,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
     if number == signal.SIGKILL:
         assert process.returncode == -signal.SIGKILL
     else:
-        assert process.returncode == 0
+        assert process.returncode == 128 + number
         assert f"Paused (stopped by {signal.Signals(number).name})" in output
     with (workdir / "metrics.jsonl").open("a") as file:
         file.write('{"step": 39, "critic')  # A torn line, as a power cut leaves it.
@@ -351,15 +351,84 @@ def test_divergence_ends_a_run_and_nothing_of_it_is_kept(folder, tmp_path):
     # A weight under which the loss exceeds float32: it diverges for sure, at once.
     done = train(folder, workdir, reconstruction_weight=1e37, learning_rate=1.0)
     assert done.returncode == 1, done.stdout
-    line = done.stderr.splitlines()[-1]
-    assert line.startswith("train_main: training has diverged: at step 2, ")
+    *told, line = done.stderr.splitlines()
+    what = "training has diverged: at step 5, the gradients of 5 steps in a row are not"
+    retreats = [text for text in told if text.startswith(what)]
+    assert [text.split()[-1] for text in retreats] == ["0.5.", "0.25.", "0.125."]
+    assert line.startswith(f"train_main: {what}")
     assert "checkpoint is that of step 0" in line
-    assert "below 1 to go on" in line
+    assert "below 0.125 to go on" in line
     assert "Traceback" not in done.stderr
     assert checkpoint.saved_steps(workdir) == [0]
     assert checkpoint.damage(f"{workdir}/checkpoints/ckpt-0") is None
-    log = workdir / "metrics.jsonl"
-    assert not log.exists() or log.read_text() == ""
+    left_out = [{"step": step, "left_out": 1} for step in range(1, 6)]
+    assert lines(workdir) == [{"step": 0, "learning_rate": 0.125}, *left_out]
+
+
+class Poisoned(Trainer):
+    """Sees images that are not numbers in every step from one to another."""
+
+    first, last, rate = 5, 5, None
+
+    def train_step(self, batch):
+        step = self.step + 1
+        wrong = (step >= self.first) & (step <= self.last)
+        if self.rate is not None:
+            wrong &= self.generator_optimizer.learning_rate.value == self.rate
+        image = tf.where(wrong, np.nan, batch["image"])
+        return super().train_step({"image": image})
+
+
+@pytest.fixture
+def poisoned(folder, tiny_config, monkeypatch):
+    """Function that runs in this process, with images that are not numbers."""
+
+    def run(workdir, first=0, last=0, rate=None, **train_values):
+        kind = type("Kind", (Poisoned,), {"first": first, "last": last, "rate": rate})
+        monkeypatch.setattr(experiment, "Trainer", kind)
+        data = dataclasses.replace(
+            tiny_config.data,
+            dataset=f"folder:{folder}",
+            data_dir=str(folder.parent),
+            held_out=8,
+        )
+        values = {"log_every": 1, "image_every": 50, "checkpoint_every": 3}
+        train_config = dataclasses.replace(
+            tiny_config.train, **values | train_values, learning_rate=rate or 1e-3
+        )
+        config = dataclasses.replace(tiny_config, data=data, train=train_config)
+        return experiment.run(config, workdir)
+
+    return run
+
+
+def test_one_batch_that_is_not_finite_is_left_out(poisoned, tmp_path, capsys):
+    poisoned(tmp_path / "run", first=5, last=6, steps=8)
+    logged = lines(tmp_path / "run")
+    left_out = [line["step"] for line in logged if "left_out" in line]
+    assert left_out == [5, 6]
+    assert [line["step"] for line in logged if "critic_loss" in line] == [
+        *(1, 2, 3, 4, 7, 8)
+    ]
+    assert checkpoint.damage(f"{tmp_path}/run/checkpoints/ckpt-8") is None
+    # Tqdm writes around its bar.
+    assert (
+        "Step 5 is left out: its gradients are not finite." in capsys.readouterr().out
+    )
+
+
+def test_after_five_it_goes_back_with_half_the_rate(poisoned, tmp_path, capsys):
+    poisoned(tmp_path / "run", first=5, last=100, rate=1e-2, steps=12)
+    told = capsys.readouterr().err
+    assert "at step 9, the gradients of 5 steps in a row are not finite" in told
+    assert "is that of step 3" in told
+    assert "This is done now, with 0.005." in told
+    poisoned(tmp_path / "twin", rate=1e-2, steps=3)
+    poisoned(tmp_path / "twin", rate=5e-3, steps=12)
+    assert_same_weights(tmp_path / "run", tmp_path / "twin")
+    logged = lines(tmp_path / "run")
+    assert {"step": 3, "learning_rate": 5e-3} in logged
+    assert [line["step"] for line in logged if "critic_loss" in line] == [*range(1, 13)]
 
 
 def test_a_run_goes_on_with_a_lower_learning_rate(folder, tmp_path):

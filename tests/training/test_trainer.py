@@ -208,6 +208,35 @@ def test_posterior_follows_the_encoder(tiny_config):
     np.testing.assert_allclose(covariance, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_a_batch_that_is_not_finite_moves_nothing(tiny_config, replicas):
+    config = with_train(tiny_config, **RECIPE)
+    batch = images(8, config)
+    clean, _ = run_steps(config, [batch], replicas)
+    wrong = batch.copy()
+    wrong[-1, 0, 0, 0] = np.nan  # Of the last replica's share.
+    trainer, metrics = run_steps(config, [batch, wrong], replicas)
+    assert metrics["left_out"] > 0
+    for name in ("generator", "encoder", "critic", "average_generator"):
+        for a, b in zip(
+            getattr(trainer, name).get_weights(),
+            getattr(clean, name).get_weights(),
+            strict=True,
+        ):
+            # The average still moves towards the weights.
+            atol = 1e-2 if name == "average_generator" else 0
+            np.testing.assert_allclose(a, b, rtol=0, atol=atol, err_msg=name)
+    assert all(np.isfinite(variable).all() for variable in trainer.get_weights())
+    again, metrics = run_steps(config, [batch, wrong, batch], replicas)
+    assert metrics["left_out"] == 0
+    assert any(
+        np.any(a != b)
+        for a, b in zip(
+            again.generator.get_weights(), clean.generator.get_weights(), strict=True
+        )
+    )
+
+
 class Recorder(keras.optimizers.SGD):
     """Sums up the gradients it is given, and changes nothing."""
 
