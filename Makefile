@@ -1,5 +1,6 @@
 # make sample: set up, draw 64 faces from the trained model and explain one of them.
 # make train: set up and train the quickstart. make test: set up and run the tests.
+# make test-long: what takes too long to be run each time.
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -12,6 +13,10 @@ train: .venv/train
 
 test: .venv/test
 	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile
+
+# Half an hour: kills, memory, and many more odd flags, files and run directories.
+test-long: .venv/test
+	FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest -s -m "long or not long" tests/long tests/fuzz
 
 lint: .venv/test
 	$(BIN)/ruff format --check .
@@ -30,4 +35,4 @@ lint: .venv/test
 	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-test.txt
 	touch $@
 
-.PHONY: sample train test lint
+.PHONY: sample train test test-long lint

@@ -4,10 +4,10 @@ import datetime
 import json
 import pathlib
 
+from hcm_tf.runs import run_directory
 from hcm_tf.runs.checkpoint import Run
 from hcm_tf.version import __version__
 
-METRICS_FILE = "metrics.jsonl"
 PACKAGE = "hcm_tf"
 # What a score says, by its name or, of a score of every level, the name's beginning.
 SCORES = {
@@ -108,8 +108,7 @@ def provenance(run_dir: str | pathlib.Path, dataset: str) -> dict[str, str]:
         `revision` of the sources the run was trained with, `version` of this package,
         `exported`, today's date, and `licence`.
     """
-    path = pathlib.Path(run_dir) / "config.json"
-    run = json.loads(path.read_text()).get("provenance", {})
+    run = run_directory.provenance(pathlib.Path(run_dir))
     return {
         "revision": run.get("git_revision") or "unknown",
         "version": __version__,
@@ -125,7 +124,7 @@ def _licence(dataset: str) -> str:
 def scores(run_dir: str | pathlib.Path, step: int) -> str:
     """The last measurement up to the exported step, as a list."""
     measured = {}
-    for record in _records(pathlib.Path(run_dir) / METRICS_FILE):
+    for record in _records(pathlib.Path(run_dir) / run_directory.METRICS_FILE):
         if record["step"] <= step and "held_out_error" in record:
             measured = record
     if not measured:

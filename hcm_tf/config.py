@@ -421,6 +421,12 @@ class TrainConfig:
     checkpoint_every: int = _field(
         500, "Steps between checkpoints.", minimum=1, resumable=True
     )
+    checkpoint_minutes: float = _field(
+        15.0,
+        "Minutes after which one is saved at the latest; 0: steps alone decide.",
+        minimum=0.0,
+        resumable=True,
+    )
 
     def __post_init__(self) -> None:
         _check_fields(self)

@@ -1,6 +1,7 @@
 """A set of square images in memory, with their labels."""
 
 import dataclasses
+import hashlib
 from collections.abc import Iterable
 
 import numpy as np
@@ -24,6 +25,12 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def digest(self) -> str:
+        """SHA-256 of the pixels and their shape, in hexadecimal."""
+        found = hashlib.sha256(str(self.images.shape).encode())
+        found.update(np.ascontiguousarray(self.images))
+        return found.hexdigest()
 
     def part(self, start: int, stop: int) -> "ImageSet":
         """The images from `start` to `stop`, which is not included."""

@@ -196,18 +196,24 @@ class Checkpoints(_StepCallback):
         guard: Guard,
         *,
         every: int,
+        minutes: float,
     ) -> None:
         super().__init__(first_step)
         self.run_dir = run_dir
         self.manager = manager
         self.guard = guard
         self.every = every
+        self.seconds = 60 * minutes
         self.step = self.saved = first_step
+        self.saved_at = time.monotonic()
 
     def on_step(self, step: int, logs: dict[str, Any]) -> None:
         self.step = step
         # Steps that are left out may be the end of it: none of them is gone back to.
-        if step % self.every == 0 and not self.guard.left_out:
+        if self.guard.left_out:
+            return
+        late = self.seconds and time.monotonic() - self.saved_at >= self.seconds
+        if late or step % self.every == 0:
             self.save()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
@@ -223,7 +229,7 @@ class Checkpoints(_StepCallback):
         self.guard.check_weights(self.step)
         with writing(self.run_dir):
             self.manager.save(checkpoint_number=self.step)
-        self.saved = self.step
+        self.saved, self.saved_at = self.step, time.monotonic()
 
 
 class Stop(_StepCallback):

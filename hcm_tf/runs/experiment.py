@@ -84,6 +84,9 @@ def _run(
 ) -> dict[str, float]:
     strategy = devices.make_strategy(config)
     train_images, held_out = _load_images(config)
+    images = {"images": len(train_images), "sha256": train_images.digest()}
+    if goes_on:
+        run_directory.check_data(workdir, images)
     with strategy.scope():
         trainer = build_trainer(config, strategy.num_replicas_in_sync)
     saved = saved_objects(trainer)
@@ -106,12 +109,16 @@ def _run(
         manager = checkpoint.manager(workdir, tf.train.Checkpoint(**saved))
         guard = Guard(saved, manager, config.train.learning_rate)
         saving = callbacks.Checkpoints(
-            *(first_step, workdir, manager, guard), every=config.train.checkpoint_every
+            *(first_step, workdir, manager, guard),
+            every=config.train.checkpoint_every,
+            minutes=config.train.checkpoint_minutes,
         )
         if not goes_on:
             saving.save()
         run_directory.write_config(
-            config, workdir, strategy.num_replicas_in_sync, origin
+            *(config, workdir, strategy.num_replicas_in_sync),
+            origin=origin,
+            data=images,
         )
         writer = tf.summary.create_file_writer(str(workdir / "tensorboard"))
     preview = Preview(

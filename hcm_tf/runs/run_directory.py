@@ -100,18 +100,53 @@ def check(config: ExperimentConfig, workdir: pathlib.Path) -> bool:
 
 def origin(workdir: pathlib.Path) -> dict[str, Any] | None:
     """What `--init_from` gave a run: `run_dir` and `step`; None if nothing did."""
-    saved = json.loads((workdir / CONFIG_FILE).read_text())
-    return saved.get("provenance", {}).get("init_from")
+    return provenance(workdir).get("init_from")
+
+
+def check_data(workdir: pathlib.Path, data: dict[str, Any]) -> None:
+    """Compares what a run is to go on with to what it was trained on.
+
+    Args:
+        data: as of `write_config`.
+
+    Raises:
+        UserError: they differ. A run of a version that did not record it never does.
+    """
+    before = provenance(workdir).get("data", data)
+    if before != data:
+        then = before.get("images") if isinstance(before, dict) else "unknown"
+        raise UserError(
+            f"the images are not those that {workdir} was trained on "
+            f"({then} then, {data['images']} now, or other pixels). Bring "
+            f"those back, or begin with its networks: --init_from={workdir} and "
+            "another --workdir."
+        )
+
+
+def provenance(workdir: pathlib.Path) -> dict[str, Any]:
+    """What a run was made with; nothing, where a stranger's file says nonsense."""
+    saved = json.loads((workdir / CONFIG_FILE).read_text()).get("provenance")
+    return saved if isinstance(saved, dict) else {}
 
 
 def write_config(
     config: ExperimentConfig,
     workdir: pathlib.Path,
     replicas: int,
+    *,
     origin: dict[str, Any] | None = None,
+    data: dict[str, Any] | None = None,
 ) -> None:
-    """Writes `config.json`: the configuration, and what it was run with."""
-    provenance = {
+    """Writes `config.json`: the configuration, and what it was run with.
+
+    Args:
+        config: what is trained.
+        workdir: directory of the run.
+        replicas: devices that it is trained on.
+        origin: what it began with, see `origin`.
+        data: how many `images` it is trained on, and their `sha256`.
+    """
+    made_with = {
         "python": platform.python_version(),
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "replicas": replicas,
@@ -119,8 +154,10 @@ def write_config(
         "command": sys.argv,
     }
     if origin:
-        provenance["init_from"] = origin
-    text = json.dumps({**config.to_json(), "provenance": provenance}, indent=2)
+        made_with["init_from"] = origin
+    if data:
+        made_with["data"] = data
+    text = json.dumps({**config.to_json(), "provenance": made_with}, indent=2)
     files.write(workdir / CONFIG_FILE, text + "\n")
 
 

@@ -488,6 +488,28 @@ def test_errors_of_the_data_are_not_those_of_the_workdir(
     assert "\n" not in str(error.value)
 
 
+def test_images_that_have_changed_are_named(folder, tmp_path):
+    pictures, workdir = tmp_path / "pictures", tmp_path / "run"
+    shutil.copytree(folder, pictures)
+    assert train(pictures, workdir, steps=1).returncode == 0
+    with Image.open(pictures / "20.png") as picture:
+        picture.rotate(90).save(pictures / "20.png")
+    done = train(pictures, workdir, steps=2)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"train_main: the images are not those that {workdir} was")
+    assert "(32 then, 32 now, or other pixels)" in line
+    assert checkpoint.saved_steps(workdir) == [1, 0]
+    again = tmp_path / "again"
+    assert train(pictures, again, steps=1, init_from=workdir).returncode == 0
+
+
+def test_checkpoints_by_time(folder, tmp_path):
+    done = train(folder, tmp_path / "run", checkpoint_minutes=1e-6, checkpoint_every=99)
+    assert done.returncode == 0, done.stderr
+    assert checkpoint.saved_steps(tmp_path / "run") == [7, 6]
+
+
 @pytest.fixture
 def failing(monkeypatch, folder, tiny_config):
     """A run whose training fails as the function given fails."""
