@@ -1,3 +1,3 @@
 """The version, for package, exports and model cards alike."""
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
