@@ -6,6 +6,7 @@ A published run has no checkpoints, but `weights.npz` (`runs/weights.py`).
 import dataclasses
 import pathlib
 import re
+import shutil
 import sys
 
 import keras
@@ -86,9 +87,12 @@ def manager(
     """The keeper of a run's checkpoints: the newest KEPT of them, numbered by step.
 
     TensorFlow believes its own list of them, refuses to start where that is damaged,
-    and loses sight of checkpoints that are not on it: so the list is written anew.
+    and loses sight of checkpoints that are not on it: so the list is written anew. What
+    a kill in the middle of a save has left is removed; whoever saves holds the lock.
     """
     directory = pathlib.Path(run_dir) / DIRECTORY
+    for unfinished in directory.glob("ckpt-*_temp"):
+        shutil.rmtree(unfinished)
     _list_what_is_there(directory)
     return tf.train.CheckpointManager(checkpoint, str(directory), max_to_keep=KEPT)
 

@@ -145,6 +145,16 @@ def test_tensorflow_s_own_list_is_not_needed(content, run_dir, objects, capsys):
     assert tf.train.latest_checkpoint(state.parent).endswith("ckpt-9")
 
 
+def test_what_a_killed_save_has_left_is_removed(run_dir, objects):
+    unfinished = run_dir / "checkpoints" / "ckpt-9_temp"
+    unfinished.mkdir()
+    (unfinished / "part-00000-of-00001.data-00000-of-00001").write_bytes(b"half")
+    assert checkpoint.saved_steps(run_dir) == [6, 3]
+    save(run_dir, objects, 12)
+    assert not unfinished.exists()
+    assert checkpoint.saved_steps(run_dir) == [12, 6]
+
+
 def test_where_all_are_damaged_nothing_is_touched(run_dir, objects):
     damage(run_dir, 6, "one bit of the data")
     damage(run_dir, 3, "index missing")
