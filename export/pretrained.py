@@ -65,7 +65,11 @@ def _config(run_dir: pathlib.Path) -> str:
 
     config = json.loads((run_dir / checkpoint.CONFIG_FILE).read_text())
     config["provenance"].pop("command", None)
+    origin = config["provenance"].get("init_from", {})
     config["data"] |= {"data_dir": "", "manual_dir": ""}
+    for holder, name in ((config["train"], "init_from"), (origin, "run_dir")):
+        if holder.get(name):
+            holder[name] = pathlib.Path(holder[name]).name
     return json.dumps(config, indent=2) + "\n"
 
 

@@ -1,6 +1,7 @@
 """A published model: small, without paths, and drawing what the run draws."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -38,6 +39,20 @@ def test_it_is_a_run_that_draws_the_same(run_dir, tmp_path, capsys):
     assert names == ["config.json", "metrics.jsonl", "weights.npz"]
     assert "command" not in json.loads((out / "config.json").read_text())["provenance"]
     assert json.loads((out / "metrics.jsonl").read_text())["held_out_error"] == 0.5
+
+
+def test_no_path_of_the_machine_is_published(run_dir, tmp_path):
+    copied = shutil.copytree(run_dir, tmp_path / "run")
+    config = json.loads((copied / "config.json").read_text())
+    config["train"]["init_from"] = "/machine/first"
+    config["provenance"]["init_from"] = {"run_dir": "/machine/first", "step": 7}
+    (copied / "config.json").write_text(json.dumps(config))
+    assert publish(copied, tmp_path / "published") == 0
+    published = (tmp_path / "published" / "config.json").read_text()
+    assert "machine" not in published
+    config = json.loads(published)
+    assert config["train"]["init_from"] == "first"
+    assert config["provenance"]["init_from"] == {"run_dir": "first", "step": 7}
 
 
 def test_pictures_that_change_are_not_published(run_dir, tmp_path, monkeypatch, capsys):
