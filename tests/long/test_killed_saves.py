@@ -27,7 +27,7 @@ def test_no_kill_leaves_nothing_to_read(tmp_path, monkeypatch):
             text=True,
         )
         told = int(process.stdout.readline())
-        time.sleep(random.uniform(0, 0.3))
+        time.sleep(random.uniform(0, 2))  # A save takes half a second.
         process.kill()
         told = max([told, *map(int, process.communicate()[0].split())])
         step, damaged = checkpoint.newest_readable(tmp_path)
