@@ -1,7 +1,6 @@
 """The training step: critic, then generator and encoder together."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -12,10 +11,9 @@ from hcm_tf import losses
 from hcm_tf.losses import Objective, Term
 from hcm_tf.prior import Posterior, Uniform
 from hcm_tf.training import augmentation, averaging
+from hcm_tf.training.gradients import Gradients, values_of
 from hcm_tf.training.noise import Noise
 from hcm_tf.training.usage import Usage
-
-LARGE = 2**20  # Weights of networks whose losses are differentiated in turn.
 
 
 class Trainer(keras.Model):
@@ -117,7 +115,7 @@ class Trainer(keras.Model):
             `left_out` is not 0 if an update was.
         """
         real = batch["image"]
-        weights = _values(self.generator.trainable_variables)
+        weights = values_of(self.generator.trainable_variables)
         leak = self.leak()
         left_out = 0.0
         for update in range(self.critic_steps):
@@ -130,8 +128,8 @@ class Trainer(keras.Model):
         metrics["left_out"] += left_out
         if self.average_generator is not None:
             averaging.update(
-                _values(self.average_generator.trainable_variables),
-                _values(self.generator.trainable_variables),
+                values_of(self.average_generator.trainable_variables),
+                values_of(self.generator.trainable_variables),
                 self.ema_decay,
             )
         return self._sum_over_replicas(metrics)
@@ -148,7 +146,7 @@ class Trainer(keras.Model):
             "mixed": losses.mix(real, fake, tf.cast(epsilon, real.dtype)),
         }
         variables = self.critic.trainable_variables
-        gradients, metrics, total = _Gradients(), {}, 0.0
+        gradients, metrics, total = Gradients(), {}, 0.0
         for term in self.objective.critic:
 
             def compute(term: Term = term) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
@@ -231,8 +229,8 @@ class Trainer(keras.Model):
             adversarial = self._mean(loss)
         own = self.generator.trainable_variables
         by_fakes = scoring.gradient(adversarial, fake)
-        gradients = _Gradients(
-            own, drawing.gradient(fake, _values(own), output_gradients=by_fakes)
+        gradients = Gradients(
+            own, drawing.gradient(fake, values_of(own), output_gradients=by_fakes)
         )
         unbounded = preferences = None
 
@@ -284,7 +282,7 @@ class Trainer(keras.Model):
             tf.where(tf.math.is_finite(mean), mean, tf.convert_to_tensor(average.value))
             for average, mean in zip(averages, means, strict=True)
         ]
-        averaging.update(_values(averages), kept, decay)
+        averaging.update(values_of(averages), kept, decay)
 
     def _latents(self, count: int, update: int) -> tf.Tensor:
         """Latents of the fakes of one update: `(count, latent_size)`."""
@@ -317,77 +315,3 @@ class Trainer(keras.Model):
     def get_config(self) -> dict[str, Any]:
         """Not supported: a run is restored by `checkpoint`, from its configuration."""
         raise NotImplementedError("Restore a trainer with hcm_tf.runs.checkpoint.")
-
-
-class _Gradients:
-    """The sum of several losses' gradients, by variable."""
-
-    def __init__(
-        self,
-        variables: Sequence[keras.Variable] = (),
-        gradients: Sequence[tf.Tensor] = (),
-    ) -> None:
-        self.sums: dict[str, tf.Tensor] = {}
-        self._add(variables, gradients)
-
-    def add(
-        self,
-        variables: Sequence[keras.Variable],
-        compute: Callable[[], tuple[tf.Tensor, dict[str, tf.Tensor]]],
-        *,
-        due: tf.Tensor | None = None,
-        metrics: Sequence[str] = (),
-    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """Adds a loss's gradients; returns what `compute` does: the loss, and metrics.
-
-        Of large networks they are computed after the earlier ones: activations are held
-        for one loss at a time. The operations of small ones need each other's company
-        to fill all cores.
-
-        Args:
-            variables: to differentiate by.
-            compute: the loss and its metrics, scalars.
-            due: bool scalar; where it is false all is zero, and nothing is computed.
-            metrics: names of the metrics, needed with `due`.
-        """
-        weights = _values(variables)
-        large = sum(math.prod(weight.shape) for weight in weights) >= LARGE
-        earlier = list(self.sums.values()) if large else []
-
-        def differentiate() -> tuple:
-            with tf.control_dependencies([tf.group(*earlier)] if earlier else []):
-                with tf.GradientTape(watch_accessed_variables=False) as tape:
-                    tape.watch(weights)
-                    loss, values = compute()
-                # The penalty has no derivative by the last bias.
-                gradients = tape.gradient(loss, weights, unconnected_gradients="zero")
-            return (loss, values), gradients
-
-        def rest() -> tuple:
-            nothing = tf.zeros((), weights[0].dtype)
-            values = dict.fromkeys(metrics, nothing)
-            return (nothing, values), [tf.zeros_like(weight) for weight in weights]
-
-        if due is None:
-            result, gradients = differentiate()
-        else:
-            result, gradients = tf.cond(due, differentiate, rest)
-        self._add(variables, gradients)
-        return result
-
-    def of(self, variables: Sequence[keras.Variable]) -> list[tf.Tensor]:
-        """The sums, in the order of the variables."""
-        return [self.sums[variable.path] for variable in variables]
-
-    def _add(
-        self, variables: Sequence[keras.Variable], gradients: Sequence[tf.Tensor]
-    ) -> None:
-        for variable, gradient in zip(variables, gradients, strict=True):
-            earlier = self.sums.get(variable.path)
-            self.sums[variable.path] = (
-                gradient if earlier is None else earlier + gradient
-            )
-
-
-def _values(variables: Sequence[keras.Variable]) -> list[tf.Variable]:
-    return [variable.value for variable in variables]
