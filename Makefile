@@ -1,4 +1,5 @@
 # make sample: set up, draw 64 faces from the trained model and explain one of them.
+# make studio: set up and open the trained model in the browser, to take apart by hand.
 # make train: set up and train the quickstart. make test: set up and run the tests.
 # make test-long: what takes too long to be run each time.
 PYTHON ?= python3
@@ -7,6 +8,9 @@ BIN := .venv/bin
 sample: .venv/train
 	$(BIN)/python -m hcm_tf.sample --run_dir=pretrained/avatars64 --out=samples
 	$(BIN)/python -m hcm_tf.explain --run_dir=pretrained/avatars64 --out=samples/explained
+
+studio: .venv/train
+	$(BIN)/python -m hcm_tf.studio --run_dir=pretrained/avatars64
 
 train: .venv/train
 	$(BIN)/python train_main.py --flagfile=configs/quickstart.flags
@@ -35,4 +39,4 @@ lint: .venv/test
 	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-test.txt
 	touch $@
 
-.PHONY: sample train test test-long lint
+.PHONY: sample studio train test test-long lint

@@ -1,0 +1,1 @@
+"""The studio: a page on which a picture is taken apart and changed, live."""

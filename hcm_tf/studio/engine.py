@@ -1,0 +1,206 @@
+"""The studio's engine in TensorFlow: what `page/engine.js` describes, for any run."""
+
+import collections
+import hashlib
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from hcm_tf.explain import tree
+from hcm_tf.explain.attribution import credit
+from hcm_tf.explain.decoder import Decoder, Recording
+from hcm_tf.explain.refine import encode
+from hcm_tf.explain.units import Units
+from hcm_tf.networks.blocks import BlockGates
+from hcm_tf.prior import draw
+from hcm_tf.runs.checkpoint import Run
+
+KEPT = 32
+
+
+class Picture(NamedTuple):
+    """A recording and its number; levels below `lowest` have no code."""
+
+    id: int
+    lowest: int
+    recording: Recording
+
+
+class ForgottenError(LookupError):
+    """The gates of this picture are no longer kept."""
+
+
+class Engine:
+    """Draws and takes apart pictures of one run; not safe for several threads.
+
+    Units are flat indices in a level's code, uint32.
+    """
+
+    def __init__(self, run: Run, name: str) -> None:
+        self.run = run
+        self.decoder = Decoder(run.generator, progress=False)
+        self.levels = run.generator.levels
+        self.shape = (
+            run.config.model.image_size,
+            run.config.model.image_size,
+            run.config.model.image_channels,
+        )
+        self._pictures: collections.OrderedDict[int, Picture] = (
+            collections.OrderedDict()
+        )
+        self._next = 1
+        # Also stands in for the gates below a redrawn picture's lowest level.
+        self._any = self.decoder.record(np.zeros((1, run.prior.size)))[0]
+        self.model = self._describe(name)
+
+    def _describe(self, name: str) -> dict:
+        size = self.shape[0]
+        return {
+            "hash": model_hash(self.run.generator),
+            "name": name,
+            "imageSize": size,
+            "channels": self.shape[2],
+            "latentSize": self.run.prior.size,
+            "prior": self.run.prior.noise,
+            "levels": [
+                {
+                    "name": level.name,
+                    "height": level.shape[0],
+                    "width": level.shape[1],
+                    "channels": level.shape[2],
+                    "k": level.k,
+                    "cell": size // level.shape[0],
+                    "reach": self.run.generator.reach(index),
+                }
+                for index, level in enumerate(self.levels)
+            ],
+        }
+
+    def latent_of(self, seed: int, truncation: float) -> np.ndarray:
+        """The latent of a seed, as every command draws it."""
+        return draw(self.run.prior, seed, 1, truncation)[0]
+
+    def trace(self, latent: np.ndarray) -> Picture:
+        """Draws and records a latent."""
+        return self._keep(0, self.decoder.record(latent[None])[0])
+
+    def redraw(self, level: int, index: np.ndarray, value: np.ndarray) -> Picture:
+        """Draws a code of a level, deciding everything above anew, and records that."""
+        code = tf.constant(self._code(level, index, value)[None])
+        generator = self.run.generator
+        responses, codes, gates = [code], [code], []
+        for block in generator.blocks[level:]:
+            response, code, found = block.trace(code)
+            responses.append(response)
+            codes.append(code)
+            gates.append(found)
+        logits = generator.replay(
+            len(generator.blocks) - 1, codes[-2], self._last(gates)
+        )
+        below = self._any.codes[:level]
+        empty = tuple(np.zeros_like(code) for code in below)
+        return self._keep(
+            level,
+            Recording(
+                latent=np.zeros(0, "float32"),
+                responses=empty + tuple(r[0].numpy() for r in responses[:-1]),
+                codes=empty + tuple(c[0].numpy() for c in codes[:-1]),
+                gates=self._any.gates[:level] + tuple(gates),
+                logits=logits[0].numpy(),
+                image=np.tanh(logits[0].numpy()),
+            ),
+        )
+
+    def _last(self, gates: list[BlockGates]) -> tuple[BlockGates, ...]:
+        return (*self._any.gates[:-1], gates[-1])
+
+    def replay(self, picture: int, level: int, codes: list) -> list[np.ndarray]:
+        """Logits of some codes, each `(index, value)`, through recorded gates."""
+        recording = self._find(picture, level).recording
+        dense = np.stack([self._code(level, *code) for code in codes])
+        return list(self.decoder.replay(recording, level, dense))
+
+    def credit(self, picture: int, weights: np.ndarray) -> list[np.ndarray]:
+        """What each active unit of each level adds to a weighted sum of the logits."""
+        found = self._find(picture, 0, any_level=True)
+        levels = credit(self.decoder, found.recording, weights.reshape(self.shape))
+        codes = found.recording.codes
+        return [
+            level[code != 0].astype("float32")
+            for level, code in zip(levels, codes, strict=True)
+        ]
+
+    def edges(self, picture: int, level: int, unit: int) -> tuple[tuple, tuple]:
+        """(index, value) of the units it helps to make, and of those that make it."""
+        found = self._find(picture, level)
+        recording = found.recording
+        children = parents = (np.zeros(0, "uint32"), np.zeros(0, "float32"))
+        value = recording.codes[level].reshape(-1)[unit]
+        if level + 1 < len(self.levels):
+            alone = self._code(level, np.array([unit]), np.array([value]))
+            children = sparse(
+                self.decoder.replay(recording, level, alone[None], level + 1)[0]
+            )
+        if level > found.lowest:
+            below = self.decoder.active(recording, level - 1)
+            child = self._units(level, unit, value)
+            weights = tree.edges(self.decoder, recording, level - 1, below, child)[:, 0]
+            index = np.ravel_multi_index(below[:3], self.levels[level - 1].shape)
+            parents = index[weights != 0].astype("uint32"), weights[weights != 0]
+        return children, parents
+
+    def rivals(self, picture: int, level: int, unit: int, count: int) -> tuple:
+        """(index, response) of the strongest other basis functions at its place."""
+        responses = self._find(picture, level).recording.responses[level]
+        row, column, basis = np.unravel_index(unit, responses.shape)
+        here = responses[row, column].copy()
+        here[basis] = -np.inf
+        best = np.argsort(-here, kind="stable")[: min(count, len(here) - 1)]
+        first = np.ravel_multi_index((row, column, 0), responses.shape)
+        return (first + best).astype("uint32"), here[best]
+
+    def encode(self, pixels: np.ndarray) -> np.ndarray:
+        """The latent that the encoder finds for a picture in [-1, 1]."""
+        return encode(self.run.encoder, pixels.reshape(1, *self.shape))[0]
+
+    def _keep(self, lowest: int, recording: Recording) -> Picture:
+        picture = Picture(self._next, lowest, recording)
+        self._next += 1
+        self._pictures[picture.id] = picture
+        if len(self._pictures) > KEPT:
+            self._pictures.popitem(last=False)
+        return picture
+
+    def _find(self, picture: int, level: int, any_level: bool = False) -> Picture:
+        if picture not in self._pictures:
+            raise ForgottenError(f"picture {picture} is not kept any more")
+        self._pictures.move_to_end(picture)
+        found = self._pictures[picture]
+        if level < found.lowest and not any_level:
+            raise ValueError(f"picture {picture} has no code of level {level}")
+        return found
+
+    def _code(self, level: int, index: np.ndarray, value: np.ndarray) -> np.ndarray:
+        code = np.zeros(self.levels[level].shape, "float32")
+        code.reshape(-1)[index] = value
+        return code
+
+    def _units(self, level: int, unit: int, value: float) -> Units:
+        place = np.unravel_index([unit], self.levels[level].shape)
+        return Units(*place, np.array([value], "float32"))
+
+
+def sparse(code: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Flat index and value of what is not zero."""
+    flat = code.reshape(-1)
+    index = np.flatnonzero(flat)
+    return index.astype("uint32"), flat[index]
+
+
+def model_hash(generator: tf.keras.Model) -> str:
+    """Names the weights: 16 hexadecimal digits of their SHA-256."""
+    digest = hashlib.sha256()
+    for weight in generator.weights:
+        digest.update(np.ascontiguousarray(weight.numpy(), "<f4").tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,213 @@
+"""The studio's server: its verbs are the decoder's, and strangers are refused."""
+
+import numpy as np
+import pytest
+from werkzeug.test import Client
+
+from hcm_tf.explain.attribution import credit
+from hcm_tf.prior import draw
+from hcm_tf.runs.checkpoint import load
+from hcm_tf.studio import wire
+from hcm_tf.studio.api import Api
+from hcm_tf.studio.engine import Engine
+from hcm_tf.studio.server import TOKEN_HEADER, Studio, listen
+
+PORT = 4321
+HOST = f"127.0.0.1:{PORT}"
+
+
+@pytest.fixture(scope="module")
+def studio(tiny_run):
+    studio = Studio(Api(Engine(load(tiny_run), "tiny")))
+    studio.port = PORT
+    return studio
+
+
+@pytest.fixture(scope="module")
+def ask(studio):
+    def ask(verb, values=(), **arrays):
+        response = post(studio, verb, wire.pack(dict(values), arrays))
+        assert response.status_code == 200, response.text
+        return wire.unpack(response.data)
+
+    return ask
+
+
+def post(studio, verb, body=b"", path=None, **headers):
+    sent = {
+        "Host": HOST,
+        "Origin": f"http://{HOST}",
+        TOKEN_HEADER: studio.token,
+        "Content-Type": "application/octet-stream",
+    }
+    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+    sent = {name: value for name, value in sent.items() if value is not None}
+    # The client would put the body's own length in its place.
+    length = sent.pop("Content-Length", None)
+    return Client(studio).post(
+        path or f"/api/{verb}",
+        data=body,
+        headers=sent,
+        environ_overrides={"CONTENT_LENGTH": length} if length else {},
+    )
+
+
+@pytest.fixture(scope="module")
+def picture(ask):
+    _, found = ask("latent", {"seed": 3, "truncation": 0.7})
+    values, arrays = ask("trace", latent=found["latent"])
+    return values["id"], arrays
+
+
+def test_a_trace_is_the_run_s_picture(studio, picture):
+    run = studio.api.engine.run
+    latent = draw(run.prior, 3, 1, 0.7)
+    np.testing.assert_array_equal(picture[1]["latent"], latent[0])
+    np.testing.assert_allclose(
+        np.tanh(picture[1]["logits"]), run.draw(latent).ravel(), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("level", range(3))
+def test_parts_sum_to_the_picture(ask, picture, level):
+    number, arrays = picture
+    index, value = arrays[f"{level}index"], arrays[f"{level}value"]
+    half = len(index) // 2
+    _, drawn = ask(
+        "replay",
+        {"id": number, "level": level, "codes": 2},
+        index0=index[:half],
+        value0=value[:half],
+        index1=index[half:],
+        value1=value[half:],
+    )
+    scale = np.abs(arrays["logits"]).max()
+    whole = drawn["logits0"] + drawn["logits1"]
+    np.testing.assert_allclose(whole, arrays["logits"], atol=1e-5 * scale)
+
+
+def test_credit_sums_to_the_region(studio, ask, picture):
+    number, arrays = picture
+    weights = np.where(np.arange(arrays["logits"].size) < 900, arrays["logits"], 0)
+    _, found = ask("credit", {"id": number}, weights=weights)
+    engine = studio.api.engine
+    recording = engine.trace(arrays["latent"]).recording
+    shaped = weights.reshape(engine.shape)
+    expected = credit(engine.decoder, recording, shaped)
+    energy = np.sum(weights.astype("float64") ** 2)
+    for level, whole in enumerate(expected):
+        code = recording.codes[level]
+        np.testing.assert_allclose(found[f"credit{level}"], whole[code != 0], rtol=1e-4)
+        assert found[f"credit{level}"].sum() == pytest.approx(energy, rel=1e-5)
+
+
+def test_edges_into_a_unit_sum_to_it(ask, picture):
+    number, arrays = picture
+    unit, value = int(arrays["1index"][0]), arrays["1value"][0]
+    _, found = ask("edges", {"id": number, "level": 1, "unit": unit})
+    assert found["parentsvalue"].sum() == pytest.approx(value, rel=1e-4)
+    parent = int(found["parentsindex"][0])
+    _, back = ask("edges", {"id": number, "level": 0, "unit": parent})
+    place = np.flatnonzero(back["childrenindex"] == unit)
+    assert back["childrenvalue"][place] == pytest.approx(found["parentsvalue"][0])
+
+
+@pytest.mark.parametrize("level", range(3))
+def test_redrawing_its_own_code_changes_nothing(ask, picture, level):
+    _, arrays = picture
+    code = {"index": arrays[f"{level}index"], "value": arrays[f"{level}value"]}
+    values, drawn = ask("redraw", {"level": level}, **code)
+    assert values["lowest"] == level
+    np.testing.assert_allclose(drawn["logits"], arrays["logits"], atol=1e-5)
+    _, found = ask("credit", {"id": values["id"]}, weights=drawn["logits"])
+    energy = np.sum(np.square(drawn["logits"]))
+    for above in range(level, 3):
+        np.testing.assert_array_equal(drawn[f"{above}index"], arrays[f"{above}index"])
+        assert found[f"credit{above}"].sum() == pytest.approx(energy, rel=1e-4)
+
+
+def test_rivals_are_at_the_same_place_and_in_order(ask, picture):
+    number, arrays = picture
+    unit = int(arrays["0index"][0])
+    asked = {"id": number, "level": 0, "unit": unit, "count": 4}
+    _, found = ask("rivals", asked)
+    assert np.all(found["index"] // 12 == unit // 12)
+    assert unit not in found["index"]
+    assert np.all(np.diff(found["value"]) <= 0)
+
+
+def test_forgotten_pictures_are_said(studio, ask):
+    latent = np.zeros(6, "float32")
+    first, _ = ask("trace", latent=latent)
+    for _ in range(32):
+        ask("trace", latent=latent)
+    body = wire.pack({"id": first["id"], "level": 0, "unit": 0}, {})
+    assert post(studio, "edges", body).status_code == 410
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (400, {"Host": "example.org"}),
+        (400, {"Host": "127.0.0.1:80"}),
+        (400, {"Host": "127.0.0.1"}),
+        (403, {"Origin": "http://example.org"}),
+        (403, {"Origin": None}),
+        (403, {TOKEN_HEADER: None}),
+        (403, {TOKEN_HEADER: "wrong"}),
+        (403, {"Sec-Fetch-Site": "cross-site"}),
+        (415, {"Content-Type": "application/json"}),
+        (413, {"Content-Length": str(2**30)}),
+    ],
+)
+def test_strangers_are_refused(studio, status, headers):
+    response = post(studio, "model", wire.pack({}, {}), **headers)
+    assert response.status_code == status
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/../config.json", "/..%2fserver.py", "//etc/passwd", "/page/", "/api/model"],
+)
+def test_nothing_but_the_page_is_served(studio, path):
+    response = Client(studio).get(path, headers={"Host": HOST})
+    assert response.status_code == 404
+    assert b"config" not in response.data
+
+
+def test_every_answer_carries_the_policy(studio):
+    for path in ("/", "/main.js", "/missing"):
+        headers = Client(studio).get(path, headers={"Host": HOST}).headers
+        assert "unsafe" not in headers["Content-Security-Policy"]
+        assert "script-src 'self'" in headers["Content-Security-Policy"]
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Cache-Control"] == "no-store"
+
+
+def test_damaged_messages_are_refused_in_one_line(studio):
+    random = np.random.default_rng(0)
+    whole = wire.pack({"level": 0}, {"index": np.arange(3, dtype="uint32")})
+    for number in range(300):
+        body = bytearray(whole[: random.integers(1, len(whole) + 1)])
+        for _ in range(random.integers(0, 4)):
+            if body:
+                body[random.integers(len(body))] = random.integers(256)
+        verb = list(studio.api.verbs)[1:][number % 8]
+        response = post(studio, verb, bytes(body))
+        assert response.status_code in (400, 410), response.text
+        assert "\n" not in response.text
+
+
+def test_nine_wait_and_the_tenth_is_told(studio):
+    taken = [studio._places.acquire(blocking=False) for _ in range(9)]
+    try:
+        assert all(taken)
+        assert post(studio, "model", wire.pack({}, {})).status_code == 503
+    finally:
+        for _ in taken:
+            studio._places.release()
+
+
+def test_it_listens_on_loopback_only(studio):
+    with listen(Studio(studio.api), 0) as server:
+        assert server.socket.getsockname()[0] == "127.0.0.1"
