@@ -89,14 +89,14 @@ async function credit(box) {
     const { index } = composer.picture.codes[number];
     return [...shares].map((share, place) => ({ unit: index[place], share: share / (energy || 1) })).sort((a, b) => b.share - a.share);
   });
-  const sum = ranked[level].reduce((total, { share }) => total + share, 0);
-  $("residual").textContent = `All ${ranked[level].length} parts of this size add up to ${sum.toFixed(6)} of what is marked.`;
   await list();
 }
 
 async function list() {
   [...$("levels").children].forEach((button, number) => button.setAttribute("aria-pressed", number === level));
   const top = ranked[level].slice(0, Number($("count").value));
+  const sum = ranked[level].reduce((total, { share }) => total + share, 0);
+  $("residual").textContent = `All ${ranked[level].length} parts of this size add up to ${sum.toFixed(6)} of what is marked.`;
   const whole = region.bottom - region.top === model.imageSize;
   const share = top.reduce((total, one) => total + one.share, 0);
   $("covers").textContent = `${percent(share)} of ${whole ? "the picture" : "the marked spot"} with ${top.length} parts`;
