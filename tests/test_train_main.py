@@ -72,8 +72,7 @@ def test_a_mistake_of_ours_shows_its_traceback(kind, tmp_path):
         "import sys; sys.path.insert(0, '.'); import train_main\n"
         "from hcm_tf.runs import experiment\n"
         f"def broken(*_): raise {kind}('a mistake of ours')\n"
-        "experiment.build_trainer = broken\n"
-        "experiment.data.load = lambda *_: (None, None)\n"
+        "experiment.devices.make_strategy = broken\n"
         f"sys.exit(train_main.main(['train_main.py', '--workdir={tmp_path}']))"
     )
     done = subprocess.run(

@@ -184,7 +184,7 @@ class Trainer(keras.Model):
             wrong, lambda: [tf.zeros_like(g) for g in gradients], lambda: gradients
         )
         optimizer.apply(gradients, variables)
-        return self._mean(tf.cast(wrong, tf.float32))
+        return self._mean(tf.cast(wrong, gradients[0].dtype))
 
     def _augmented(
         self, real: tf.Tensor, fake: tf.Tensor, update: int
