@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
 
 def refuse(error: Exception) -> int:
     """Tells of a mistake in one line; returns the exit status."""
-    print(f"train_main: {error}", file=sys.stderr)
+    print(f"train_main: {command.printable(str(error))}", file=sys.stderr)
     return 1
 
 

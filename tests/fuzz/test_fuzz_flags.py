@@ -8,8 +8,8 @@ from fuzzing import EXAMPLES, attempt, tries
 from hypothesis import given
 from hypothesis import strategies as st
 
+import train_main
 from hcm_tf import config_flags
-from hcm_tf.command import printable
 from hcm_tf.config import ExperimentConfig
 
 NAMES = [
@@ -18,19 +18,9 @@ NAMES = [
     for field in dataclasses.fields(section)
 ]
 WORDS = (
-    *("", "nan", "inf", "-inf", "-1", "0", "1", "1e400", "1e-400", "9" * 40, "true"),
-    *(
-        "none",
-        "64",
-        "0.5",
-        "relativistic",
-        "posterior",
-        "cutout",
-        "1,2",
-        ",",
-        "folder:",
-    ),
-    *("../../etc/passwd", "%s%n", "{0.__class__}", "$(reboot)", "\x1b[31m", "é"),
+    *("", "nan", "inf", "-inf", "-1", "0", "0.5", "1", "1e400", "1e-400", "1,2"),
+    *("true", "none", "relativistic", "posterior", "cutout", ",", "folder:", "9" * 40),
+    *("../../etc/passwd", "%s%n", "{0.__class__}", "\x1b[31m", "a\nb"),
 )
 VALUES = st.one_of(
     st.sampled_from(WORDS),
@@ -59,7 +49,7 @@ def parse():
 
 @tries(EXAMPLES)
 @given(arguments=ARGUMENTS)
-def test_flags_give_a_configuration_or_one_line(parse, arguments):
+def test_flags_give_a_configuration_or_one_line(parse, capsys, arguments):
     flags.FLAGS.unparse_flags()
     for name in NAMES:
         flags.FLAGS[name].unparse()
@@ -67,7 +57,9 @@ def test_flags_give_a_configuration_or_one_line(parse, arguments):
         lambda: parse(["train_main.py", *arguments]), flags.Error, ValueError
     )
     if refusal:
-        assert printable(str(refusal)).isprintable()
-        assert str(refusal)
+        assert train_main.refuse(refusal) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.isprintable()
+        assert line.removeprefix("train_main: ").strip()
     else:
         assert ExperimentConfig.from_json(config.to_json()) == config

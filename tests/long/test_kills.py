@@ -1,11 +1,11 @@
 """Killed thirty times, at any instant, a run ends with the weights of its twin."""
 
-import json
 import time
 
 import numpy as np
 import pytest
-from small_run import draw_pictures, start, weights
+from recipe_run import start
+from small_run import assert_same_weights, draw_pictures, lines
 
 from hcm_tf.runs import checkpoint
 
@@ -41,12 +41,7 @@ def test_thirty_kills_change_nothing(tmp_path):
         reached.append((checkpoint.latest(killed) or (None, None))[1])
     print(f"{KILLS} kills in {time.time() - began:.0f} s; saved steps: {reached}")
     assert start(pictures, killed, STEPS).wait() == 0
-    one, other = weights(killed), weights(whole)
-    assert one.keys() == other.keys()
-    for name in one:
-        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+    assert_same_weights(killed, whole)
     for workdir in (whole, killed):
-        lines = (workdir / "metrics.jsonl").read_text().splitlines()
-        records = [json.loads(line) for line in lines]
-        logged = [record["step"] for record in records if "critic_loss" in record]
+        logged = [line["step"] for line in lines(workdir) if "critic_loss" in line]
         assert logged == list(range(20, STEPS + 1, 20))

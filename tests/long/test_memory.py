@@ -5,7 +5,8 @@ import pathlib
 import time
 
 import pytest
-from small_run import draw_pictures, start
+from recipe_run import start
+from small_run import draw_pictures
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 STEPS = 10_000

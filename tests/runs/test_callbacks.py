@@ -1,4 +1,4 @@
-"""What a resumed run does to the log of the one before; see also test_experiment."""
+"""What a resumed run does to the log of the one before; see also test_resuming."""
 
 import signal
 

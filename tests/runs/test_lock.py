@@ -1,4 +1,4 @@
-"""The lock of a run directory; two whole runs are in test_experiment."""
+"""The lock of a run directory; two whole runs are in test_resuming."""
 
 import fcntl
 import signal
