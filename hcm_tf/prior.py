@@ -184,11 +184,44 @@ def between(
     Returns:
         float32 `(stops * frames, size)`, the first those of the first seed.
     """
-    normal = prior.noise == "normal"
-    noise = (normal_noise if normal else uniform_noise)(seeds, prior.size).numpy()
+    noise = _noise(prior, seeds)
     share = np.tile(np.arange(frames) / frames, len(seeds))[:, np.newaxis]
     here = noise.repeat(frames, axis=0)
     there = np.roll(noise, -1, axis=0).repeat(frames, axis=0)
+    return _mixed(prior, here, there, share, truncation)
+
+
+def towards(
+    prior: Prior, seed: int, other: int, share: float, truncation: float = 1.0
+) -> np.ndarray:
+    """The latent at a share of the way, as of `between`, from one seed's to another's.
+
+    Args:
+        prior: a fixed one.
+        seed, other: int32.
+        share: from 0, the seed's own, to 1, the other's.
+        truncation: from 0 to 1, see `from_seeds`.
+
+    Returns:
+        float32 `(size,)`.
+    """
+    here, there = _noise(prior, np.array([seed, other], "int32"))
+    return _mixed(prior, here[None], there[None], share, truncation)[0]
+
+
+def _noise(prior: Prior, seeds: np.ndarray) -> np.ndarray:
+    make = normal_noise if prior.noise == "normal" else uniform_noise
+    return make(seeds, prior.size).numpy()
+
+
+def _mixed(
+    prior: Prior,
+    here: np.ndarray,
+    there: np.ndarray,
+    share: np.ndarray | float,
+    truncation: float,
+) -> np.ndarray:
+    normal = prior.noise == "normal"
     angle = 0.5 * math.pi * share
     weights = (np.cos(angle), np.sin(angle)) if normal else (1.0 - share, share)
     mixed = weights[0] * here + weights[1] * there

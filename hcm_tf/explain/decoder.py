@@ -83,12 +83,17 @@ class Decoder:
         self.levels = generator.levels
         self.level_names = generator.level_names
         self._trace = tf.function(generator.trace, reduce_retracing=True)
-        self._pull_back = tf.function(generator.pull_back, reduce_retracing=True)
         # One for each level, and no lambdas: TensorFlow counts the traces of functions
         # that share their code together, and takes many levels for a mistake.
         self._replay = functools.cache(
             lambda level, until: tf.function(
                 functools.partial(generator.replay, level, until=until),
+                reduce_retracing=True,
+            )
+        )
+        self._pull_back = functools.cache(
+            lambda until: tf.function(
+                functools.partial(generator.pull_back, until=until),
                 reduce_retracing=True,
             )
         )
@@ -163,19 +168,20 @@ class Decoder:
         return np.concatenate(replayed)
 
     def pull_back(
-        self, recording: Recording, weights: np.ndarray
+        self, recording: Recording, weights: np.ndarray, until: int | None = None
     ) -> tuple[np.ndarray, ...]:
         """What each entry of every level's code adds, a unit of its value, to a sum.
 
         See `Generator.pull_back`.
 
         Args:
-            weights: of the sum over the image before tanh, `(size, size, channels)`.
+            weights: of the sum over the image before tanh, `(size, size, channels)`, or
+                over the code of level `until`.
 
         Returns:
-            Of every level, of the shape of its code.
+            Of every level below, of the shape of its code.
         """
-        pulled = self._pull_back(
+        pulled = self._pull_back(until)(
             tf.constant(weights[np.newaxis], tf.float32), recording.gates
         )
         return tuple(level[0].numpy() for level in pulled)

@@ -242,7 +242,10 @@ class Generator(keras.Model):
         return self._to_logits(code) if until is None else code
 
     def pull_back(
-        self, weights: Tensor, gates: tuple[BlockGates, ...]
+        self,
+        weights: Tensor,
+        gates: tuple[BlockGates, ...],
+        until: int | None = None,
     ) -> tuple[Tensor, ...]:
         """The adjoint of `replay`, for all levels in one pass.
 
@@ -250,15 +253,21 @@ class Generator(keras.Model):
         the level's result: so much every unit, times its value, adds to it.
 
         Args:
-            weights: of the image before tanh, `(batch, size, size, channels)`.
+            weights: of the image before tanh, `(batch, size, size, channels)`, or of
+                the code of level `until`.
             gates: those of all blocks, from `trace`, of the same batch or of batch 1.
+            until: as of `replay`.
 
         Returns:
-            Of every level, `(batch, height, width, channels)`, from the attributes on.
+            Of every level below, `(batch, height, width, channels)`, from the
+            attributes on.
         """
+        self._check_levels(0, until)
         weights = ops.cast(weights, self.compute_dtype)
-        found = [self.to_image.back(weights)]
-        for block, block_gates in zip(self.blocks[::-1], gates[::-1], strict=True):
+        found = [self.to_image.back(weights) if until is None else weights]
+        for block, block_gates in zip(
+            self.blocks[:until][::-1], gates[:until][::-1], strict=True
+        ):
             found.append(block.pull_back(found[-1], block_gates))
         return tuple(found[:0:-1])
 

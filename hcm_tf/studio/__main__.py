@@ -37,7 +37,7 @@ def _serve(own: flags.FlagValues) -> None:
     from hcm_tf.studio.server import Studio, listen
 
     name = pathlib.Path(own.run_dir).resolve().name
-    studio = Studio(Api(Engine(load(own.run_dir), name)))
+    studio = Studio(Api(Engine(load(own.run_dir), name), own.run_dir))
     with listen(studio, own.port) as server:
         link = f"http://127.0.0.1:{studio.port}/#token={studio.token}"
         print(f"The studio is at {link}\nCtrl-C ends it.", flush=True)

@@ -1,11 +1,13 @@
 """The engine's verbs as messages: checks what a page sends, and answers."""
 
 import math
+import pathlib
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from hcm_tf.explain import names
 from hcm_tf.studio.engine import Engine, Picture, sparse
 
 Message = tuple[dict[str, Any], dict[str, np.ndarray]]
@@ -18,10 +20,19 @@ class Api:
 
     Every verb raises ValueError with one line where a message makes no sense, and
     LookupError where it names a picture that is not kept any more.
+
+    Args:
+        engine: of a run.
+        run_dir: of the same; keeps the names of its basis functions.
+
+    Raises:
+        UserError: the names in it cannot be read.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, run_dir: str | pathlib.Path) -> None:
         self.engine = engine
+        self.run_dir = run_dir
+        self.names = names.read(run_dir, engine.model["hash"])
         self.verbs: dict[str, Callable[[dict, dict], Message]] = {
             "model": self._model,
             "latent": self._latent,
@@ -30,14 +41,17 @@ class Api:
             "replay": self._replay,
             "credit": self._credit,
             "edges": self._edges,
-            "rivals": self._rivals,
+            "choice": self._choice,
             "encode": self._encode,
+            "slope": self._slope,
+            "names": self._names,
+            "rename": self._rename,
         }
 
     @property
     def body_limit(self) -> int:
         """Bytes of the largest message that makes sense."""
-        return 2**16 + 8 * max(
+        return 2**21 + 8 * max(
             math.prod(self.engine.shape),
             *(math.prod(level.shape) for level in self.engine.levels),
         )
@@ -46,11 +60,11 @@ class Api:
         return self.engine.model, {}
 
     def _latent(self, values: dict, arrays: dict) -> Message:
-        seed = _integer(values, "seed", -(2**31), 2**31 - 1)
-        truncation = values.get("truncation")
-        if type(truncation) not in (int, float) or not 0 <= truncation <= 1:
-            raise ValueError("truncation must be a number from 0 to 1")
-        return {}, {"latent": self.engine.latent_of(seed, truncation)}
+        seed, other = _seed(values, "seed"), _seed(values, "other")
+        share, truncation = _part(values, "share"), _part(values, "truncation")
+        if share == 0:
+            return {}, {"latent": self.engine.latent_of(seed, truncation)}
+        return {}, {"latent": self.engine.towards(seed, other, share, truncation)}
 
     def _trace(self, values: dict, arrays: dict) -> Message:
         latent = _floats(arrays, "latent", self.engine.run.prior.size)
@@ -75,18 +89,49 @@ class Api:
     def _edges(self, values: dict, arrays: dict) -> Message:
         level = self._level(values)
         unit = self._unit(values, level)
-        children, parents = self.engine.edges(_picture(values), level, unit)
-        return {}, {**_units("children", children), **_units("parents", parents)}
+        children, below = self.engine.edges(_picture(values), level, unit)
+        arrays = _units("children", children)
+        for lower, units in enumerate(below):
+            arrays |= _units(f"below{lower}", units)
+        return {}, arrays
 
-    def _rivals(self, values: dict, arrays: dict) -> Message:
+    def _choice(self, values: dict, arrays: dict) -> Message:
         level = self._level(values)
         unit = self._unit(values, level)
         count = _integer(values, "count", 0, MOST_RIVALS)
-        return {}, _units("", self.engine.rivals(_picture(values), level, unit, count))
+        found = self.engine.choice(_picture(values), level, unit, count)
+        first = unit - unit % self.engine.levels[level].shape[2]
+        return {"rank": found.rank, "lead": found.lead, "margin": found.margin}, {
+            "index": np.array([first + one.basis for one in found.rivals], "uint32"),
+            "response": np.array([one.response for one in found.rivals], "float32"),
+            "kept": np.array([one.kept for one in found.rivals], "uint32"),
+        }
 
     def _encode(self, values: dict, arrays: dict) -> Message:
         pixels = _floats(arrays, "pixels", math.prod(self.engine.shape))
         return {}, {"latent": self.engine.encode(np.clip(pixels, -1, 1))}
+
+    def _slope(self, values: dict, arrays: dict) -> Message:
+        latent = _floats(arrays, "latent", self.engine.run.prior.size)
+        pixels = _floats(arrays, "pixels", math.prod(self.engine.shape))
+        error, gradient = self.engine.slope(
+            np.clip(latent, -1, 1), np.clip(pixels, -1, 1)
+        )
+        return {"error": error}, {"gradient": gradient}
+
+    def _names(self, values: dict, arrays: dict) -> Message:
+        return {"names": self.names}, {}
+
+    def _rename(self, values: dict, arrays: dict) -> Message:
+        given = names.checked(values.get("names"))
+        try:
+            names.write(self.run_dir, self.engine.model["hash"], given)
+        except OSError as error:
+            raise ValueError(
+                f"{names.FILE} cannot be written ({error.strerror})"
+            ) from error
+        self.names = given
+        return {}, {}
 
     def _picture(self, picture: Picture) -> Message:
         recording = picture.recording
@@ -122,6 +167,17 @@ def _units(prefix: str, units: tuple) -> dict[str, np.ndarray]:
 
 def _picture(values: dict) -> int:
     return _integer(values, "id", 0, 2**53)
+
+
+def _seed(values: dict, name: str) -> int:
+    return _integer(values, name, -(2**31), 2**31 - 1)
+
+
+def _part(values: dict, name: str) -> float:
+    value = values.get(name)
+    if type(value) not in (int, float) or not 0 <= value <= 1:
+        raise ValueError(f"{name} must be a number from 0 to 1")
+    return value
 
 
 def _integer(values: dict, name: str, low: int, high: int) -> int:

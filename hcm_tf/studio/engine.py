@@ -1,19 +1,18 @@
 """The studio's engine in TensorFlow: what `page/engine.js` describes, for any run."""
 
 import collections
-import hashlib
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from hcm_tf.explain import tree
 from hcm_tf.explain.attribution import credit
+from hcm_tf.explain.choice import Choice, choose
 from hcm_tf.explain.decoder import Decoder, Recording
+from hcm_tf.explain.identity import model_hash
 from hcm_tf.explain.refine import encode
-from hcm_tf.explain.units import Units
 from hcm_tf.networks.blocks import BlockGates
-from hcm_tf.prior import draw
+from hcm_tf.prior import draw, towards
 from hcm_tf.runs.checkpoint import Run
 
 KEPT = 32
@@ -70,6 +69,7 @@ class Engine:
                     "width": level.shape[1],
                     "channels": level.shape[2],
                     "k": level.k,
+                    "placed": level.placed,
                     "cell": size // level.shape[0],
                     "reach": self.run.generator.reach(index),
                 }
@@ -80,6 +80,12 @@ class Engine:
     def latent_of(self, seed: int, truncation: float) -> np.ndarray:
         """The latent of a seed, as every command draws it."""
         return draw(self.run.prior, seed, 1, truncation)[0]
+
+    def towards(
+        self, seed: int, other: int, share: float, truncation: float
+    ) -> np.ndarray:
+        """The latent on the way from one seed's to another's; see `prior.towards`."""
+        return towards(self.run.prior, seed, other, share, truncation)
 
     def trace(self, latent: np.ndarray) -> Picture:
         """Draws and records a latent."""
@@ -131,38 +137,52 @@ class Engine:
             for level, code in zip(levels, codes, strict=True)
         ]
 
-    def edges(self, picture: int, level: int, unit: int) -> tuple[tuple, tuple]:
-        """(index, value) of the units it helps to make, and of those that make it."""
+    def edges(self, picture: int, level: int, unit: int) -> tuple[tuple, list[tuple]]:
+        """(index, value) of what it makes of the units above; those of what makes it.
+
+        The latter of each level below it, nothing where the picture has no code.
+        """
         found = self._find(picture, level)
         recording = found.recording
-        children = parents = (np.zeros(0, "uint32"), np.zeros(0, "float32"))
+        nothing = np.zeros(0, "uint32"), np.zeros(0, "float32")
+        children, below = nothing, [nothing] * level
         value = recording.codes[level].reshape(-1)[unit]
         if level + 1 < len(self.levels):
             alone = self._code(level, np.array([unit]), np.array([value]))
             children = sparse(
                 self.decoder.replay(recording, level, alone[None], level + 1)[0]
             )
-        if level > found.lowest:
-            below = self.decoder.active(recording, level - 1)
-            child = self._units(level, unit, value)
-            weights = tree.edges(self.decoder, recording, level - 1, below, child)[:, 0]
-            index = np.ravel_multi_index(below[:3], self.levels[level - 1].shape)
-            parents = index[weights != 0].astype("uint32"), weights[weights != 0]
-        return children, parents
+        if level > found.lowest and value != 0:
+            one = self._code(level, np.array([unit]), np.array([1.0]))
+            pulled = self.decoder.pull_back(recording, one, level)
+            for lower in range(found.lowest, level):
+                below[lower] = sparse(pulled[lower] * recording.codes[lower])
+        return children, below
 
-    def rivals(self, picture: int, level: int, unit: int, count: int) -> tuple:
-        """(index, response) of the strongest other basis functions at its place."""
-        responses = self._find(picture, level).recording.responses[level]
-        row, column, basis = np.unravel_index(unit, responses.shape)
-        here = responses[row, column].copy()
-        here[basis] = -np.inf
-        best = np.argsort(-here, kind="stable")[: min(count, len(here) - 1)]
-        first = np.ravel_multi_index((row, column, 0), responses.shape)
-        return (first + best).astype("uint32"), here[best]
+    def choice(self, picture: int, level: int, unit: int, count: int) -> Choice:
+        """How a unit came to be active, and its `count` strongest rivals."""
+        recording = self._find(picture, level).recording
+        about = self.levels[level]
+        place = (int(index) for index in np.unravel_index(unit, about.shape))
+        return choose(recording, level, about, *place, rivals=count)
 
     def encode(self, pixels: np.ndarray) -> np.ndarray:
         """The latent that the encoder finds for a picture in [-1, 1]."""
         return encode(self.run.encoder, pixels.reshape(1, *self.shape))[0]
+
+    def slope(self, latent: np.ndarray, pixels: np.ndarray) -> tuple[float, np.ndarray]:
+        """Mean squared error of a latent's picture to another, and its gradient."""
+        target = tf.constant(pixels.reshape(1, *self.shape))
+        error, gradient = self._slope(tf.constant(latent[None]), target)
+        return float(error), gradient[0].numpy()
+
+    @tf.function
+    def _slope(self, latent: tf.Tensor, target: tf.Tensor) -> tuple:
+        with tf.GradientTape() as tape:
+            tape.watch(latent)
+            difference = self.run.generator(latent) - target
+            error = tf.reduce_mean(tf.square(difference))
+        return error, tape.gradient(error, latent)
 
     def _keep(self, lowest: int, recording: Recording) -> Picture:
         picture = Picture(self._next, lowest, recording)
@@ -186,21 +206,9 @@ class Engine:
         code.reshape(-1)[index] = value
         return code
 
-    def _units(self, level: int, unit: int, value: float) -> Units:
-        place = np.unravel_index([unit], self.levels[level].shape)
-        return Units(*place, np.array([value], "float32"))
-
 
 def sparse(code: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Flat index and value of what is not zero."""
     flat = code.reshape(-1)
     index = np.flatnonzero(flat)
     return index.astype("uint32"), flat[index]
-
-
-def model_hash(generator: tf.keras.Model) -> str:
-    """Names the weights: 16 hexadecimal digits of their SHA-256."""
-    digest = hashlib.sha256()
-    for weight in generator.weights:
-        digest.update(np.ascontiguousarray(weight.numpy(), "<f4").tobytes())
-    return digest.hexdigest()[:16]

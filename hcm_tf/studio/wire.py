@@ -1,8 +1,9 @@
 """How page and server exchange arrays: a JSON header, then raw little-endian values.
 
 A message is the header's length as uint32, the header, padded by spaces to a multiple
-of four bytes, and the arrays in the header's order. The header is an object whose
-`arrays` lists `[name, type, length]`, type "float32" or "uint32".
+of four bytes, and the arrays in the header's order, each padded by zeros likewise. The
+header is an object whose `arrays` lists `[name, type, length]`, type "float32",
+"uint32" or, in model files only, "float16".
 """
 
 import json
@@ -12,19 +13,21 @@ from typing import Any
 import numpy as np
 
 TYPES = {"float32": "<f4", "uint32": "<u4"}
+PACKED = {**TYPES, "float16": "<f2"}
 MOST_ARRAYS = 64
 
 
 def pack(values: dict[str, Any], arrays: dict[str, np.ndarray]) -> bytes:
-    """A message of plain values and flat arrays, float32 or uint32."""
+    """A message of plain values and flat arrays of the types of PACKED."""
     listed = [[name, array.dtype.name, array.size] for name, array in arrays.items()]
     header = json.dumps({**values, "arrays": listed}, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 4)
     parts = [
-        np.ascontiguousarray(array, TYPES[array.dtype.name]).tobytes()
+        np.ascontiguousarray(array, PACKED[array.dtype.name]).tobytes()
         for array in arrays.values()
     ]
-    return struct.pack("<I", len(header)) + header + b"".join(parts)
+    padded = (part + b"\0" * (-len(part) % 4) for part in parts)
+    return struct.pack("<I", len(header)) + header + b"".join(padded)
 
 
 def unpack(body: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from werkzeug.test import Client
 
+from hcm_tf.explain import names
 from hcm_tf.explain.attribution import credit
 from hcm_tf.prior import draw
 from hcm_tf.runs.checkpoint import load
@@ -13,12 +14,17 @@ from hcm_tf.studio.engine import Engine
 from hcm_tf.studio.server import TOKEN_HEADER, Studio, listen
 
 PORT = 4321
+WITH_ARGUMENTS = [
+    *("latent", "trace", "redraw", "replay", "credit"),
+    *("edges", "choice", "encode", "slope", "rename"),
+]
 HOST = f"127.0.0.1:{PORT}"
 
 
 @pytest.fixture(scope="module")
-def studio(tiny_run):
-    studio = Studio(Api(Engine(load(tiny_run), "tiny")))
+def studio(make_run):
+    run_dir = make_run()
+    studio = Studio(Api(Engine(load(run_dir), "tiny"), run_dir))
     studio.port = PORT
     return studio
 
@@ -54,7 +60,8 @@ def post(studio, verb, body=b"", path=None, **headers):
 
 @pytest.fixture(scope="module")
 def picture(ask):
-    _, found = ask("latent", {"seed": 3, "truncation": 0.7})
+    asked = {"seed": 3, "other": 3, "share": 0, "truncation": 0.7}
+    _, found = ask("latent", asked)
     values, arrays = ask("trace", latent=found["latent"])
     return values["id"], arrays
 
@@ -105,11 +112,20 @@ def test_edges_into_a_unit_sum_to_it(ask, picture):
     number, arrays = picture
     unit, value = int(arrays["1index"][0]), arrays["1value"][0]
     _, found = ask("edges", {"id": number, "level": 1, "unit": unit})
-    assert found["parentsvalue"].sum() == pytest.approx(value, rel=1e-4)
-    parent = int(found["parentsindex"][0])
+    assert found["below0value"].sum() == pytest.approx(value, rel=1e-4)
+    parent = int(found["below0index"][0])
     _, back = ask("edges", {"id": number, "level": 0, "unit": parent})
     place = np.flatnonzero(back["childrenindex"] == unit)
-    assert back["childrenvalue"][place] == pytest.approx(found["parentsvalue"][0])
+    assert back["childrenvalue"][place] == pytest.approx(found["below0value"][0])
+
+
+def test_every_level_below_makes_all_of_a_unit(ask, picture):
+    number, arrays = picture
+    unit, value = int(arrays["2index"][0]), arrays["2value"][0]
+    _, found = ask("edges", {"id": number, "level": 2, "unit": unit})
+    for lower in range(2):
+        made = found[f"below{lower}value"]
+        assert made.sum() == pytest.approx(value, rel=1e-4)
 
 
 @pytest.mark.parametrize("level", range(3))
@@ -130,10 +146,48 @@ def test_rivals_are_at_the_same_place_and_in_order(ask, picture):
     number, arrays = picture
     unit = int(arrays["0index"][0])
     asked = {"id": number, "level": 0, "unit": unit, "count": 4}
-    _, found = ask("rivals", asked)
+    values, found = ask("choice", asked)
     assert np.all(found["index"] // 12 == unit // 12)
     assert unit not in found["index"]
-    assert np.all(np.diff(found["value"]) <= 0)
+    assert np.all(np.diff(found["response"]) <= 0)
+    own = arrays["0value"][0]
+    assert values["lead"] == pytest.approx(own - found["response"][0])
+    assert np.all((found["response"] > own).sum() <= values["rank"] - 1)
+
+
+def test_the_slope_is_the_error_s(studio, ask, picture):
+    _, arrays = picture
+    engine = studio.api.engine
+    latent = arrays["latent"].copy()
+    pixels = np.tanh(arrays["logits"] + 0.3).astype("float32")
+    values, found = ask("slope", latent=latent, pixels=pixels)
+    expected = np.mean(np.square(np.tanh(arrays["logits"]) - pixels))
+    assert values["error"] == pytest.approx(expected, rel=1e-4)
+    step = (1e-3 * found["gradient"] / np.abs(found["gradient"]).max()).astype("f4")
+    ahead, behind = (engine.slope(latent + way * step, pixels)[0] for way in (1, -1))
+    slope = float(found["gradient"] @ (2 * step))
+    assert ahead - behind == pytest.approx(slope, rel=0.05)
+
+
+def test_names_are_kept_with_the_run(studio, ask):
+    assert ask("names")[0]["names"] == {}
+    given = {"8x8:1": "left eye", "attributes:1,2:4": "hair, \u2019s"}
+    ask("rename", {"names": given})
+    assert ask("names")[0]["names"] == given
+    engine = studio.api.engine
+    again = Api(engine, studio.api.run_dir)
+    assert again.names == given
+    assert names.read(studio.api.run_dir, "0" * 16) == {}  # Another model's.
+
+
+@pytest.mark.parametrize(
+    "given",
+    [None, [], {"a": 1}, {"a": ""}, {"a": "x" * 81}, {"a": "\u001b[31m"}, {"": "x"}],
+)
+def test_odd_names_are_refused(studio, given):
+    response = post(studio, "rename", wire.pack({"names": given}, {}))
+    assert response.status_code == 400
+    assert "name" in response.text
 
 
 def test_forgotten_pictures_are_said(studio, ask):
@@ -192,7 +246,7 @@ def test_damaged_messages_are_refused_in_one_line(studio):
         for _ in range(random.integers(0, 4)):
             if body:
                 body[random.integers(len(body))] = random.integers(256)
-        verb = list(studio.api.verbs)[1:][number % 8]
+        verb = WITH_ARGUMENTS[number % len(WITH_ARGUMENTS)]
         response = post(studio, verb, bytes(body))
         assert response.status_code in (400, 410), response.text
         assert "\n" not in response.text

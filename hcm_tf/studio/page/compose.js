@@ -1,95 +1,135 @@
 /** The picture of a state: edits through recorded gates, or decided anew. */
 
-/** Draws states of one original picture; a part's picture is asked for once. */
+import { Picture } from "./picture.js";
+
+const KEPT = 32;
+
+/** Draws states; keeps the pictures that it drew last, and their parts. */
 export class Composer {
-  constructor(engine, picture) {
+  constructor(engine) {
     this.engine = engine;
     this.model = engine.model;
-    this.picture = picture;
-    this.parts = new Map();
+    this.pictures = new Map();
   }
 
-  /** The activation of a unit; 0 where it is not active. */
-  value(level, unit) {
-    const { index, value } = this.picture.codes[level];
-    const place = index.indexOf(unit);
-    return place < 0 ? 0 : value[place];
+  /** @returns {Promise<Picture>} of an origin. */
+  async open(origin) {
+    const key = JSON.stringify(origin);
+    const found = this.pictures.get(key) ?? (await Picture.draw(this.engine, origin));
+    this.pictures.delete(key);
+    this.pictures.set(key, found);
+    if (this.pictures.size > KEPT) this.pictures.delete(this.pictures.keys().next().value);
+    return found;
   }
 
-  /** What a unit adds to the picture before tanh. */
-  async part(level, unit) {
-    const key = `${level}:${unit}`;
-    if (!this.parts.has(key)) {
-      const code = { index: Uint32Array.of(unit), value: Float32Array.of(this.value(level, unit)) };
-      const [logits] = await this.withGates((id) => this.engine.replay(id, level, [code]));
-      this.parts.set(key, logits);
-    }
-    return this.parts.get(key);
-  }
-
-  /** Calls with the picture's id, drawing it again if its gates were forgotten. */
-  async withGates(call) {
-    try {
-      return await call(this.picture.id);
-    } catch (error) {
-      if (error.name !== "Forgotten") throw error;
-      this.picture = await this.engine.trace(this.picture.latent);
-      return call(this.picture.id);
-    }
-  }
-
-  /** {logits, rechosen}: rechosen counts units that the levels above chose differently. */
-  async draw({ edits, anew }) {
+  /** {logits, rechosen}: how many units, of how many, the levels above chose that were not chosen before. */
+  async draw({ origin, edits, anew }) {
+    const picture = await this.open(origin);
     const active = edits.filter((edit) => edit.on);
-    if (!active.length) return { logits: this.picture.logits, rechosen: null };
-    return anew ? this.redraw(active) : { logits: await this.recorded(active), rechosen: null };
+    if (!active.length) return { logits: picture.logits, rechosen: null };
+    return anew ? this.redraw(picture, active) : { logits: await this.recorded(picture, active), rechosen: null };
   }
 
-  async recorded(edits) {
-    const total = Float64Array.from(this.picture.logits);
-    for (const { level, unit, factor, rows, columns } of edits) {
-      const part = await this.part(level, unit);
-      const { cell } = this.model.levels[level];
-      add(total, part, -1, 0, 0, this.model);
-      add(total, part, factor, rows * cell, columns * cell, this.model);
+  /**
+   * Level by level from the lowest: a change multiplies what the changes below have left
+   * of the unit, and adds the difference that this makes to the picture.
+   */
+  async recorded(picture, edits) {
+    const total = Float64Array.from(picture.logits);
+    const adjusted = [];
+    for (const [level, { cell }] of this.model.levels.entries()) {
+      const here = edits.filter((edit) => edit.level === level);
+      const changes = changesOf(picture, level, here);
+      adjusted[level] = new Map();
+      for (const [unit, { factor, rows, columns }] of changes) {
+        const value = picture.value(level, unit);
+        const now = value + (await inherited(picture, adjusted, level, unit));
+        const moved = rows !== 0 || columns !== 0;
+        const adjustment = moved ? -now : (factor - 1) * now;
+        if (adjustment === 0 && !moved) continue;
+        adjusted[level].set(unit, adjustment);
+        const part = await picture.part(level, unit);
+        add(total, part, adjustment / value, 0, 0, this.model);
+        if (moved) add(total, part, (factor * now) / value, rows * cell, columns * cell, this.model);
+      }
+      for (const { do: kind, unit, factor, rows, columns, donor } of here) {
+        if (kind === "change") continue;
+        const source = await this.open(donor);
+        const part = await (kind === "swap" ? source.cell(level, unit) : source.part(level, unit));
+        add(total, part, factor, rows * cell, columns * cell, this.model);
+      }
     }
     return Float32Array.from(total);
   }
 
-  async redraw(edits) {
-    const level = edits[0].level;
-    if (edits.some((edit) => edit.level !== level)) {
-      throw new Error("Finer parts can adapt to changes of one size at a time: switch the others off.");
+  /** Level by level from the lowest: the changed code, and all above it decided again. */
+  async redraw(picture, edits) {
+    let drawn = picture.traced;
+    const lowest = Math.min(...edits.map((edit) => edit.level));
+    for (const [level, shape] of this.model.levels.entries()) {
+      const here = edits.filter((edit) => edit.level === level);
+      if (!here.length) continue;
+      const { index, value } = drawn.codes[level];
+      const before = new Map([...index].map((unit, place) => [unit, value[place]]));
+      const code = new Map(before);
+      const changes = changesOf(picture, level, here);
+      for (const unit of changes.keys()) code.delete(unit);
+      for (const [unit, { factor, rows, columns }] of changes) put(code, shape, unit, factor * (before.get(unit) ?? 0), rows, columns);
+      for (const { do: kind, unit, factor, rows, columns, donor } of here) {
+        if (kind === "change") continue;
+        const source = await this.open(donor);
+        for (const one of kind === "swap" ? source.atCell(level, unit) : [unit]) put(code, shape, one, factor * source.value(level, one), rows, columns);
+      }
+      drawn = await this.engine.redraw(level, { index: Uint32Array.from(code.keys()), value: Float32Array.from(code.values()) });
     }
-    const { height, width, channels } = this.model.levels[level];
-    const { index, value } = this.picture.codes[level];
-    const code = new Map([...index].map((unit, place) => [unit, value[place]]));
-    for (const { unit } of edits) code.delete(unit);
-    for (const { unit, factor, rows, columns } of edits) {
-      const row = Math.floor(unit / (width * channels)) + rows;
-      const column = (Math.floor(unit / channels) % width) + columns;
-      if (row < 0 || row >= height || column < 0 || column >= width) continue;
-      const place = (row * width + column) * channels + (unit % channels);
-      code.set(place, factor * this.value(level, unit));
-    }
-    const drawn = await this.engine.redraw(level, { index: Uint32Array.from(code.keys()), value: Float32Array.from(code.values()) });
-    let rechosen = 0;
-    for (let above = level + 1; above < this.model.levels.length; above += 1) {
-      const kept = new Set(this.picture.codes[above].index);
-      for (const unit of drawn.codes[above].index) rechosen += kept.has(unit) ? 0 : 1;
-    }
-    return { logits: drawn.logits, rechosen };
+    const above = drawn.codes.flatMap((code, level) => (level > lowest ? [...code.index].map((unit) => [level, unit]) : []));
+    const others = above.filter(([level, unit]) => !picture.activations[level].has(unit));
+    return { logits: drawn.logits, rechosen: { count: others.length, of: above.length } };
   }
+}
+
+/** What happens to the picture's own units of a level: what a swap replaces, goes. */
+function changesOf(picture, level, edits) {
+  const changes = new Map();
+  for (const edit of edits) if (edit.do === "change" && picture.value(level, edit.unit) !== 0) changes.set(edit.unit, edit);
+  for (const { do: kind, unit } of edits) {
+    if (kind !== "swap") continue;
+    for (const own of picture.atCell(level, unit)) changes.set(own, { factor: 0, rows: 0, columns: 0 });
+  }
+  return changes;
+}
+
+/** What adjustments of lower levels add to a unit, through the recorded gates. */
+async function inherited(picture, adjusted, level, unit) {
+  let sum = 0;
+  if (!adjusted.some((changes) => changes.size)) return sum;
+  const { below } = await picture.edges(level, unit);
+  for (const [lower, { index, value }] of below.entries()) {
+    for (const [place, other] of index.entries()) {
+      const adjustment = adjusted[lower].get(other);
+      if (adjustment) sum += (value[place] * adjustment) / picture.value(lower, other);
+    }
+  }
+  return sum;
+}
+
+function put(code, { height, width, channels }, unit, value, rows, columns) {
+  const row = Math.floor(unit / (width * channels)) + rows;
+  const column = (Math.floor(unit / channels) % width) + columns;
+  if (row < 0 || row >= height || column < 0 || column >= width) return;
+  code.set((row * width + column) * channels + (unit % channels), value);
 }
 
 function add(total, part, factor, down, right, { imageSize, channels }) {
   if (factor === 0) return;
-  for (let row = 0; row < imageSize; row += 1) {
-    for (let column = 0; column < imageSize; column += 1) {
-      const [to, at] = [row + down, column + right];
-      if (to < 0 || to >= imageSize || at < 0 || at >= imageSize) continue;
+  if (down === 0 && right === 0) {
+    for (let place = 0; place < total.length; place += 1) total[place] += factor * part[place];
+    return;
+  }
+  for (let row = Math.max(0, -down); row < Math.min(imageSize, imageSize - down); row += 1) {
+    for (let column = Math.max(0, -right); column < Math.min(imageSize, imageSize - right); column += 1) {
       for (let colour = 0; colour < channels; colour += 1) {
-        total[(to * imageSize + at) * channels + colour] += factor * part[(row * imageSize + column) * channels + colour];
+        total[((row + down) * imageSize + column + right) * channels + colour] += factor * part[(row * imageSize + column) * channels + colour];
       }
     }
   }

@@ -1,10 +1,10 @@
-/** The engine that asks the server; see engine.js, and wire.py for the messages. */
+/** The engine that asks the server; see engine.js, and api.py for the verbs. */
 
-const ARRAYS = { float32: Float32Array, uint32: Uint32Array };
+import { pack, unpack } from "./wire.js";
 
 /** @returns {Promise<import("./engine.js").Engine>} */
-export async function open() {
-  const model = (await ask("model", {})).values;
+export async function openOnServer() {
+  const model = (await ask("model")).values;
   const units = (arrays, prefix) => ({ index: arrays[`${prefix}index`], value: arrays[`${prefix}value`] });
   const picture = ({ values, arrays }) => ({
     id: values.id,
@@ -14,7 +14,8 @@ export async function open() {
   });
   return {
     model,
-    latentOf: async (seed, truncation) => (await ask("latent", { seed, truncation })).arrays.latent,
+    latentOf: async (seed, truncation) => (await ask("latent", { seed, other: seed, share: 0, truncation })).arrays.latent,
+    towards: async (seed, other, share, truncation) => (await ask("latent", { seed, other, share, truncation })).arrays.latent,
     trace: async (latent) => picture(await ask("trace", {}, { latent })),
     redraw: async (level, code) => picture(await ask("redraw", { level }, code)),
     replay: async (id, level, codes) => {
@@ -32,45 +33,33 @@ export async function open() {
     },
     edges: async (id, level, unit) => {
       const { arrays } = await ask("edges", { id, level, unit });
-      return { children: units(arrays, "children"), parents: units(arrays, "parents") };
+      const below = Array.from({ length: level }, (_, lower) => units(arrays, `below${lower}`));
+      return { children: units(arrays, "children"), below };
     },
-    rivals: async (id, level, unit, count) => units((await ask("rivals", { id, level, unit, count })).arrays, ""),
+    choice: async (id, level, unit, count) => {
+      const { values, arrays } = await ask("choice", { id, level, unit, count });
+      return { ...values, ...arrays };
+    },
     encode: async (pixels) => (await ask("encode", {}, { pixels })).arrays.latent,
-    dispose: async () => {},
+    slope: async (latent, pixels) => {
+      const { values, arrays } = await ask("slope", {}, { latent, pixels });
+      return { ...values, ...arrays };
+    },
+    readNames: async () => (await ask("names")).values.names,
+    writeNames: async (names) => { await ask("rename", { names }); },
   };
 }
 
-async function ask(verb, values, arrays = {}) {
+async function ask(verb, values = {}, arrays = {}) {
   const response = await fetch(`/api/${verb}`, {
     method: "POST",
     headers: { "Content-Type": "application/octet-stream", "X-Studio-Token": sessionStorage.getItem("token") ?? "" },
     body: pack(values, arrays),
-  });
+  }).catch(() => { throw new Error("The studio's server does not answer any more."); });
   if (!response.ok) {
     const error = new Error(await response.text());
     if (response.status === 410) error.name = "Forgotten";
     throw error;
   }
   return unpack(await response.arrayBuffer());
-}
-
-function pack(values, arrays) {
-  const listed = Object.entries(arrays).map(([name, array]) => [name, array instanceof Uint32Array ? "uint32" : "float32", array.length]);
-  let header = new TextEncoder().encode(JSON.stringify({ ...values, arrays: listed }));
-  const padded = new Uint8Array(Math.ceil(header.length / 4) * 4).fill(32);
-  padded.set(header);
-  header = padded;
-  return new Blob([new Uint32Array([header.length]), header, ...Object.values(arrays)]);
-}
-
-function unpack(buffer) {
-  const length = new DataView(buffer).getUint32(0, true);
-  const { arrays: listed, ...values } = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
-  const arrays = {};
-  let start = 4 + length;
-  for (const [name, kind, size] of listed) {
-    arrays[name] = new ARRAYS[kind](buffer, start, size);
-    start += 4 * size;
-  }
-  return { values, arrays };
 }

@@ -1,0 +1,87 @@
+"""Names that people give to basis functions, kept with the model: `RUN/names.json`.
+
+    {"model": "0123456789abcdef",
+     "names": {"8x8:17": "eyes", "attributes:1,2:40": "hair"}}
+
+A feature map has one basis function for all positions, and its name is of level and
+channel; attributes belong to a location, which is row and column before the channel.
+"""
+
+import json
+import pathlib
+import sys
+from typing import Any
+
+from hcm_tf import files
+from hcm_tf.errors import UserError
+from hcm_tf.networks.levels import Level
+
+FILE = "names.json"
+MOST = 10_000
+LONGEST = 80
+
+Names = dict[str, str]
+
+
+def key(level: Level, row: int, column: int, basis: int) -> str:
+    """What the basis function of a unit is called in the file."""
+    place = f"{row},{column}:" if level.placed else ""
+    return f"{level.name}:{place}{basis}"
+
+
+def read(run_dir: str | pathlib.Path, model: str) -> Names:
+    """The names in a run's directory; none, if it has none or another model's.
+
+    Args:
+        model: the weights' `identity.model_hash`.
+
+    Raises:
+        UserError: the file cannot be read, or is no file of names.
+    """
+    path = pathlib.Path(run_dir) / FILE
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(
+            f"{path} cannot be read as names. Mend it or move it away."
+        ) from error
+    if not isinstance(found, dict):
+        raise UserError(f"{path} is no file of names. Mend it or move it away.")
+    if found.get("model") != model:
+        print(f"{path} has the names of another model: left out.", file=sys.stderr)
+        return {}
+    try:
+        return checked(found.get("names"))
+    except ValueError as error:
+        raise UserError(f"{path}: {error}. Mend it or move it away.") from error
+
+
+def write(run_dir: str | pathlib.Path, model: str, names: Names) -> None:
+    """Writes the names, whole or not at all.
+
+    Raises:
+        OSError: the file cannot be written.
+        ValueError: as `checked`.
+    """
+    contents = {"model": model, "names": dict(sorted(checked(names).items()))}
+    text = json.dumps(contents, indent=1, ensure_ascii=False) + "\n"
+    files.write(pathlib.Path(run_dir) / FILE, text)
+
+
+def checked(names: Any) -> Names:
+    """The names, if that is what they are.
+
+    Raises:
+        ValueError: one line, of what they are not.
+    """
+    if not isinstance(names, dict) or len(names) > MOST:
+        raise ValueError(f"names must be an object of at most {MOST} entries")
+    for what, name in names.items():
+        for text in (what, name):
+            if not isinstance(text, str) or not 0 < len(text) <= LONGEST:
+                raise ValueError(f"a name must be text of 1 to {LONGEST} characters")
+            if not text.isprintable():
+                raise ValueError("a name must be printable")
+    return names

@@ -1,0 +1,80 @@
+"""A run's networks as one file, for the engine that draws in the browser.
+
+The layout is that of `wire`: the header is the studio's description of the model and,
+under `scales`, the factor of the equalised learning rate of every kernel.
+"""
+
+import pathlib
+
+import numpy as np
+
+from hcm_tf import files
+from hcm_tf.errors import UserError
+from hcm_tf.layers import EqualizedConv2D, EqualizedDense
+from hcm_tf.networks.blocks import DownBlock, GeneratorBlock
+from hcm_tf.studio import wire
+from hcm_tf.studio.engine import Engine
+
+# Above, a picture takes about a second in the browser.
+MOST_WEIGHTS = 12_000_000
+
+
+def pack(engine: Engine) -> bytes:
+    """The file of a run, little-endian; values that half precision holds in it.
+
+    Raises:
+        UserError: the networks are too large for a browser.
+    """
+    generator, encoder = engine.run.generator, engine.run.encoder
+    layers: dict[str, EqualizedConv2D | EqualizedDense] = {
+        "fc": generator.fc,
+        "attributes": generator.attribute_conv,
+        "image": generator.to_image,
+        "encoder/fc": encoder.fc,
+        "encoder/image": encoder.trunk.from_image,
+    }
+    for block in (*generator.blocks, *encoder.trunk.blocks):
+        layers |= _of_block(block)
+    arrays, scales = {}, {}
+    for name, layer in layers.items():
+        arrays[f"{name}/kernel"] = np.asarray(layer.kernel)
+        scales[f"{name}/kernel"] = layer.scale
+        if isinstance(layer, EqualizedDense):
+            arrays[f"{name}/bias"] = np.asarray(layer.bias)
+    if engine.run.prior.noise == "normal":
+        arrays["prior/mean"] = np.asarray(engine.run.prior.mean)
+        arrays["prior/factor"] = np.asarray(engine.run.prior.factor)
+    weights = sum(array.size for array in arrays.values())
+    if weights > MOST_WEIGHTS:
+        raise UserError(
+            f"these networks have {weights / 1e6:.0f} million weights, and a browser "
+            f"can draw with {MOST_WEIGHTS / 1e6:.0f} million. Use the studio with a "
+            "server: python -m hcm_tf.studio."
+        )
+    flat = {name: smallest(array.ravel()) for name, array in arrays.items()}
+    return wire.pack({**engine.model, "scales": scales}, flat)
+
+
+def write(path: pathlib.Path, engine: Engine) -> None:
+    """Writes the file of a run.
+
+    Raises:
+        UserError: as `pack`.
+    """
+    files.write(path, pack(engine))
+
+
+def smallest(values: np.ndarray) -> np.ndarray:
+    """float16 where that changes no value, otherwise float32."""
+    values = values.astype("float32")
+    with np.errstate(over="ignore"):
+        half = values.astype("float16")
+    return half if np.array_equal(half, values) else values
+
+
+def _of_block(block: GeneratorBlock | DownBlock) -> dict[str, EqualizedConv2D]:
+    name = f"encoder/{block.name}" if isinstance(block, DownBlock) else block.name
+    layers = {f"{name}/first": block.first, f"{name}/second": block.second}
+    if block.shortcut is not None:
+        layers[f"{name}/shortcut"] = block.shortcut
+    return layers

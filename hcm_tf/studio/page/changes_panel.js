@@ -1,0 +1,60 @@
+/** The list of changes: every one can be switched, weighted and dropped. */
+
+import { byId, element } from "./dom.js";
+import { paintPart } from "./drawing.js";
+import { titleOf } from "./state.js";
+
+export class ChangesPanel {
+  /** @param {object} studio  see main.js. */
+  constructor(studio) {
+    this.studio = studio;
+    byId("anew").onchange = () => studio.change({ anew: byId("anew").checked });
+    byId("undo").onclick = () => studio.step(-1);
+    byId("redo").onclick = () => studio.step(1);
+    document.onkeydown = (event) => {
+      if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z" || event.target.matches("input")) return;
+      event.preventDefault();
+      studio.step(event.shiftKey ? 1 : -1);
+    };
+  }
+
+  async refresh() {
+    const { history, state } = this.studio;
+    byId("anew").checked = state.anew;
+    byId("undo").disabled = history.place === 0;
+    byId("redo").disabled = history.place === history.states.length - 1;
+    byId("no-edits").hidden = state.edits.length > 0;
+    const items = [];
+    for (const [place, edit] of state.edits.entries()) items.push(await this.item(edit, place));
+    byId("edits").replaceChildren(...items);
+  }
+
+  async item(edit, place) {
+    const { studio } = this;
+    const canvas = element("canvas");
+    const source = await studio.composer.open(edit.donor ?? studio.state.origin);
+    paintPart(canvas, await (edit.do === "swap" ? source.cell(edit.level, edit.unit) : source.part(edit.level, edit.unit)), studio.model);
+    const replace = (values, key) =>
+      studio.change({ edits: studio.state.edits.map((other, at) => (at === place ? { ...other, ...values } : other)) }, key);
+    const on = element("input", { type: "checkbox", checked: edit.on });
+    on.setAttribute("aria-label", `Change ${place + 1} counts`);
+    on.onchange = () => replace({ on: on.checked });
+    const strength = element("input", { type: "range", min: -1, max: 3, step: 0.25, value: edit.factor });
+    strength.setAttribute("aria-label", `Strength of change ${place + 1}`);
+    strength.oninput = () => studio.preview({ edits: studio.state.edits.map((other, at) => (at === place ? { ...other, factor: Number(strength.value) } : other)) });
+    strength.onchange = () => replace({ factor: Number(strength.value) });
+    const drop = element("button", { textContent: "Drop" });
+    drop.setAttribute("aria-label", `Drop change ${place + 1}`);
+    drop.onclick = () => studio.change({ edits: studio.state.edits.filter((_, at) => at !== place) });
+    return element("li", {}, on, canvas, strength, element("span", { textContent: this.words(edit) }), drop);
+  }
+
+  words({ do: kind, level, unit, factor, rows, columns, donor }) {
+    const name = this.studio.names.of(level, unit);
+    const times = factor === 1 ? "" : `, times ${factor}`;
+    const moved = rows || columns ? `, moved ${rows} down and ${columns} right` : "";
+    if (kind === "swap") return `swapped from ${titleOf(donor)}${times}`;
+    if (kind === "insert") return `${name || "part"} of ${titleOf(donor)}${times}${moved}`;
+    return `${name ? `${name}: ` : ""}${factor === 0 ? "removed" : `times ${factor}`}${moved}`;
+  }
+}
