@@ -1,87 +1,481 @@
-"""The studio in Chromium: every step looks at the pixels."""
+"""Every action of the studio in Chromium: each test looks at the pixels."""
 
-import threading
-import time
+import base64
+import io
+import json
+import pathlib
 
+import jsonschema
+import numpy as np
+import PIL.Image
 import pytest
-from browser import chromium
+from studio_pages import PIXELS, serve
 
+from hcm_tf.explain import edits, tree
+from hcm_tf.explain.decoder import Decoder
+from hcm_tf.prior import draw
 from hcm_tf.runs.checkpoint import load
-from hcm_tf.studio.api import Api
-from hcm_tf.studio.engine import Engine
-from hcm_tf.studio.server import Studio, listen
 
-PIXELS = "document.getElementById('picture').toDataURL()"
-IDLE = "document.getElementById('status').textContent.endsWith('.')"
+CELL = 8  # Pixels of the canvas for each of the picture.
 
 
-@pytest.fixture
-def opened(tiny_run):
-    """(page, link without token, what the console complained of)."""
-    studio = Studio(Api(Engine(load(tiny_run), "tiny")))
-    with listen(studio, 0) as server, chromium() as browser:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        page, complaints = browser.new_page(), []
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "console",
-            lambda said: said.type == "error" and complaints.append(said.text),
-        )
-        base = f"http://127.0.0.1:{studio.port}/"
-        page.goto(f"{base}#token={studio.token}")
-        page.wait_for_selector("#units .unit canvas")
-        until(page, IDLE)
-        yield page, base, complaints
-        server.shutdown()
+def pixels(data):
+    """The picture's own pixels, uint8 `(32, 32, 3)`, from a canvas' address."""
+    image = PIL.Image.open(io.BytesIO(base64.b64decode(data.split(",")[1])))
+    return np.asarray(image.convert("RGB"))[CELL // 2 :: CELL, CELL // 2 :: CELL]
 
 
-def until(page, expression, seconds=20):
-    """Waits; Playwright's own way to wait is eval, which the page forbids."""
-    end = time.monotonic() + seconds
-    while not page.evaluate(expression):
-        assert time.monotonic() < end, f"{expression}: never"
-        page.wait_for_timeout(50)
+def as_pixels(logits):
+    """What the page makes of an image before tanh."""
+    return np.rint(127.5 * (np.tanh(logits) + 1)).astype("uint8")
 
 
-def changed(page, before):
-    end = time.monotonic() + 20
-    while page.evaluate(PIXELS) == before:
-        assert time.monotonic() < end, "the picture never changed"
-        page.wait_for_timeout(50)
-    until(page, IDLE)
-    page.wait_for_timeout(300)
-    return page.evaluate(PIXELS)
+def recorded(tiny_run, *seeds):
+    decoder = Decoder(load(tiny_run).generator, progress=False)
+    run = load(tiny_run)
+    return decoder, [decoder.record(draw(run.prior, seed, 1))[0] for seed in seeds]
 
 
-def test_draw_see_change_undo_and_link(opened):
-    page, base, complaints = opened
-    first = page.evaluate(PIXELS)
-    page.click("#after")
-    second = changed(page, first)
-    assert "1.000000" in page.text_content("#residual")
-    page.locator("#units .unit").first.click()
-    page.wait_for_selector("#chosen:not([hidden])")
-    page.mouse.move(0, 0)
-    page.click("[data-do='0']")
-    removed = changed(page, second)
-    assert page.locator("#edits li").count() == 1
-    page.click("#undo")
-    assert changed(page, removed) == second
-    page.click("#redo")
-    assert changed(page, second) == removed
-    page.click("#link")
-    until(page, "location.hash.startsWith('#state=')")
-    link = page.evaluate("location.hash")
-    page.goto("about:blank")
-    page.goto(base + link)
-    page.wait_for_selector("#edits li")
-    until(page, IDLE)
-    page.wait_for_timeout(300)
-    assert page.evaluate(PIXELS) == removed
-    page.goto("about:blank")
-    page.goto(base + "#state=broken")
-    until(
-        page,
-        "document.getElementById('status').textContent === 'This link is damaged.'",
+def agree(data, logits):
+    """Within one grey level, which the last bit of tanh may turn."""
+    difference = pixels(data).astype(int) - as_pixels(logits).astype(int)
+    assert np.abs(difference).max() <= 1
+
+
+def unit_of(page):
+    """(level, row, column, basis) of the first change on the table."""
+    edit = state_of(page)["edits"][0]
+    return edit["level"], edit["unit"]
+
+
+def state_of(page):
+    """The state on the table, as a saved session."""
+    return json.loads(download(page, "#save-session").read_text())
+
+
+def download(page, selector):
+    if not page.page.evaluate("document.getElementById('keep').open"):
+        page.page.click("#keep summary")
+    with page.page.expect_download() as waiting:
+        page.page.click(selector)
+    page.idle()
+    return pathlib.Path(waiting.value.path())
+
+
+def place(code, unit):
+    return np.unravel_index([unit], code.shape)
+
+
+def test_numbers_draw_what_the_commands_draw(studio_page, tiny_run):
+    decoder, (first, second, last) = recorded(tiny_run, 0, 1, -(2**31))
+    agree(studio_page.idle(), first.logits)
+    agree(studio_page.press("#after"), second.logits)
+    agree(studio_page.press("#before"), first.logits)
+    agree(studio_page.set("#seed", -(2**40)), last.logits)
+    run = load(tiny_run)
+    agree(
+        studio_page.set("#truncation", 0.5),
+        decoder.record(draw(run.prior, -(2**31), 1, 0.5))[0].logits,
     )
-    assert not complaints
+
+
+def test_a_spot_is_explained_and_its_parts_light_up(studio_page):
+    page = studio_page
+    before = page.idle()
+    assert "1.000000" in page.page.text_content("#residual")
+    box = page.page.locator("#picture").bounding_box()
+    page.page.mouse.click(box["x"] + box["width"] / 3, box["y"] + box["height"] / 3)
+    page.page.mouse.move(0, 0)
+    marked = page.idle()
+    assert marked != before
+    assert "of the marked spot" in page.page.text_content("#covers")
+    for level in range(3):
+        page.press(f"#levels button:nth-child({level + 1})")
+        assert "1.000000" in page.page.text_content("#residual")
+    shares = page.page.locator("#units .unit span").all_text_contents()
+    values = [float(text.split(" %")[0]) for text in shares]
+    assert values == sorted(values, reverse=True)
+    page.set("#count", 2)
+    assert page.page.locator("#units li").count() == 2
+    # Pointing at a card outlines its place; pointing at the picture lights a card.
+    page.page.hover("#units li:nth-child(2) .unit")
+    assert page.page.evaluate(PIXELS) != marked
+    page.page.hover(
+        "#picture", position={"x": box["width"] / 3, "y": box["height"] / 3}
+    )
+    assert page.page.locator("#units .lit").count() == 1
+    page.page.mouse.move(0, 0)
+    assert page.page.evaluate(PIXELS) == marked
+
+
+def test_a_rectangle_is_dragged(studio_page):
+    page = studio_page
+    box = page.page.locator("#picture").bounding_box()
+    page.page.mouse.move(box["x"] + 10, box["y"] + 10)
+    page.page.mouse.down()
+    page.page.mouse.move(box["x"] + 150, box["y"] + 90)
+    page.page.mouse.up()
+    page.idle()
+    assert "of the marked spot" in page.page.text_content("#covers")
+
+
+@pytest.mark.parametrize("level", range(3))
+def test_removing_is_exact_and_undone_to_the_byte(studio_page, tiny_run, level):
+    page = studio_page
+    before = page.idle()
+    page.choose(level)
+    removed = page.press("[data-do='0']")
+    assert page.said == "Only what you changed is different."
+    decoder, (recording,) = recorded(tiny_run, 0)
+    at, unit = unit_of(page)
+    assert at == level
+    code = recording.codes[level]
+    part = {level: decoder.active(recording, level).take(_index(code, unit))}
+    agree(removed, edits.remove(decoder, recording, part).after)
+    assert page.press("#undo") == before
+    assert page.press("#redo") == removed
+    page.page.keyboard.press("Control+z")
+    assert page.idle() == before
+
+
+def _index(code, unit):
+    """The place of a unit among the active ones of its level."""
+    return [int(np.searchsorted(np.flatnonzero(code), unit))]
+
+
+def test_strengthening_moving_switching_and_weighing(studio_page, tiny_run):
+    page = studio_page
+    before = page.idle()
+    page.choose(1)
+    doubled = page.press("[data-do='2']")
+    decoder, (recording,) = recorded(tiny_run, 0)
+    _, unit = unit_of(page)
+    part = {1: decoder.active(recording, 1).take(_index(recording.codes[1], unit))}
+    agree(doubled, edits.scale(decoder, recording, part, 2.0).after)
+    moved = page.press("[data-move='0,1']")
+    whole = edits.picture(decoder, recording, part)
+    cell = decoder.windows(recording, 1, None).cell
+    shifted = np.zeros_like(whole)
+    shifted[:, cell:] = whole[:, :-cell]
+    agree(moved, recording.logits - whole + 2 * shifted)
+    assert page.press("#edits input[type=checkbox]") == before
+    assert page.press("#edits input[type=checkbox]") == moved
+    page.press("[data-move='0,-1']")
+    agree(page.set("#edits input[type=range]", 0), recording.logits - whole)
+    assert page.press("#edits button") == before
+    assert page.page.locator("#edits li").count() == 0
+
+
+def test_changes_of_two_sizes_compose(studio_page, tiny_run):
+    """Removing a part and then one that it helps to make takes nothing twice."""
+    page = studio_page
+    page.choose(0)
+    page.press("[data-do='0']")
+    lower = state_of(page)["edits"][0]["unit"]
+    page.press("#children .unit")
+    upper = page.press("[data-do='0']")
+    both = state_of(page)["edits"]
+    assert [edit["level"] for edit in both] == [0, 1]
+    decoder, (recording,) = recorded(tiny_run, 0)
+    part = {
+        level: decoder.active(recording, level).take(
+            _index(recording.codes[level], unit)
+        )
+        for level, unit in ((0, lower), (1, both[1]["unit"]))
+    }
+    agree(upper, edits.remove(decoder, recording, part).after)
+
+
+@pytest.mark.parametrize("level", range(2))
+def test_finer_parts_adapt(studio_page, tiny_run, level):
+    page = studio_page
+    page.choose(level)
+    page.press("[data-do='0']")
+    anew = page.press("#anew")
+    assert "chose anew" in page.said
+    decoder, (recording,) = recorded(tiny_run, 0)
+    _, unit = unit_of(page)
+    code = recording.codes[level]
+    part = {level: decoder.active(recording, level).take(_index(code, unit))}
+    expected = edits.remove(decoder, recording, part, new_gates=True).after
+    agree(anew, expected)
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_swapping_is_transplanting(studio_page, tiny_run, anew):
+    page = studio_page
+    page.set("#seed", 5)
+    page.press("#pin")
+    page.set("#seed", 0)
+    before = page.idle()
+    page.choose(1)
+    assert page.page.is_visible("#borrow")
+    swapped = page.press("#swap")
+    if anew:
+        swapped = page.press("#anew")
+    assert swapped != before
+    decoder, (target, source) = recorded(tiny_run, 0, 5)
+    _, unit = unit_of(page)
+    row, column, _ = (int(one[0]) for one in place(target.codes[1], unit))
+    part = edits.at_cells(source, 1, [(row, column)])
+    expected = edits.transplant(decoder, source, part, target, new_gates=anew).after
+    agree(swapped, expected)
+    page.press("#undo")
+    if anew:
+        page.press("#undo")
+    inserted = page.press("#offers .unit")
+    if not anew:
+        _, unit = unit_of(page)
+        one = {1: decoder.active(source, 1).take(_index(source.codes[1], unit))}
+        agree(inserted, target.logits + edits.picture(decoder, source, one))
+    assert page.page.locator("#pins li").count() == 1
+    page.press("#pins li .buttons button:nth-child(2)")
+    assert page.page.locator("#pins li").count() == 0
+
+
+def test_nearby_and_between(studio_page):
+    page = studio_page
+    first = page.idle()
+    page.press("#nearby summary")
+    page.page.wait_for_selector("#nearby-list li:nth-child(8)")
+    page.idle()
+    near = page.press("#nearby-list li:nth-child(2) .unit")
+    assert near != first
+    page.set("#seed", 0)
+    page.set("#other", 4)
+    assert page.set("#share", 0) == first
+    half = page.set("#share", 0.5)
+    end = page.set("#share", 1)
+    assert len({first, half, end}) == 3
+    other = pixels(page.set("#seed", 4)).astype(int)
+    assert np.abs(other - pixels(end)).max() <= 1
+
+
+def test_wipe_and_difference(studio_page):
+    page = studio_page
+    before = page.idle()
+    page.choose(0)
+    after = page.press("[data-do='0']")
+    page.press("#mode-wipe")
+    half = page.set("#wipe", 0.5)
+    assert np.array_equal(pixels(half)[:, :16], pixels(before)[:, :16])
+    assert np.array_equal(pixels(half)[:, 16:], pixels(after)[:, 16:])
+    difference = page.press("#mode-difference")
+    assert "before tanh" in page.page.text_content("#scale")
+    changed = np.any(pixels(before) != pixels(after), axis=-1)
+    # Where nothing changed it is white.
+    assert np.all(pixels(difference)[~changed].min(axis=-1) > 200)
+    assert pixels(difference)[changed].min() < 200
+    assert page.press("#mode-original") == before
+    assert page.press("#mode-changed") == after
+
+
+def test_names_stay(studio_page):
+    page = studio_page
+    page.choose(1)
+    page.set("#name", "  left <b>eye</b>\u0007 ")
+    assert "left <b>eye</b>" in page.page.text_content("#units")
+    saved = json.loads(download(page, "#save-names").read_text())
+    assert list(saved["names"].values()) == ["left <b>eye</b>"]
+    page.page.reload()
+    page.idle()
+    page.press("#levels button:nth-child(2)")
+    assert "left <b>eye</b>" in page.page.text_content("#units")
+    page.press("#units li:nth-child(1) .unit")
+    page.set("#name", "")
+    assert "left" not in page.page.text_content("#units")
+
+
+def test_a_part_in_other_pictures(studio_page):
+    page = studio_page
+    page.choose(1)
+    page.press("#elsewhere")
+    assert page.page.locator("#elsewhere-list li").count() == 16
+    assert "of 16 other pictures" in page.said
+
+
+def test_a_photograph_is_parsed_and_refined(studio_page, tmp_path):
+    page = studio_page
+    before = page.idle()
+    photo = PIL.Image.new("RGB", (90, 60), (200, 40, 40))
+    photo.paste((20, 60, 220), (45, 0, 90, 60))
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 3  # Turned upside down: the blue half is left.
+    photo.save(tmp_path / "photo.jpg", exif=exif, quality=95)
+    page.page.click("#own summary")
+    page.page.set_input_files("#photo", tmp_path / "photo.jpg")
+    parsed = page.idle()
+    assert parsed != before
+    shrunk = page.page.evaluate(PIXELS.replace("'picture'", "'photo-picture'"))
+    image = PIL.Image.open(io.BytesIO(base64.b64decode(shrunk.split(",")[1])))
+    left, right = image.getpixel((4, 16)), image.getpixel((27, 16))
+    assert left[2] > left[0]
+    assert right[0] > right[2]
+    told = page.page.text_content("#photo-error")
+    page.page.click("#refine")
+    page.page.wait_for_selector("#refine-progress", state="hidden")
+    refined = page.idle()
+    text = page.page.text_content("#photo-error")
+    assert "after 50 steps" in text
+    error = float(text.split("error ")[1].split(" ")[0])
+    assert error < float(told.split("error ")[1].split(" ")[0])
+    # The session brings the same picture back.
+    state = state_of(page)
+    assert set(state["origin"]) == {"latent"}
+    path = tmp_path / "session.json"
+    path.write_text(json.dumps(state))
+    page.set("#seed", 3)
+    page.page.set_input_files("#session", path)
+    assert page.idle() == refined
+
+
+def test_what_is_no_picture_is_told(studio_page, tmp_path):
+    page = studio_page
+    before = page.idle()
+    (tmp_path / "note.png").write_text("no picture")
+    page.page.click("#own summary")
+    page.page.set_input_files("#photo", tmp_path / "note.png")
+    assert page.idle() == before
+    assert page.said == "note.png is no picture that this browser can read."
+
+
+def test_picture_session_link_and_tree_are_taken_along(studio_page, tiny_run, tmp_path):
+    page = studio_page
+    page.set("#seed", 2)
+    page.choose(1)
+    after = page.press("[data-do='0']")
+    saved = np.asarray(PIL.Image.open(download(page, "#save")).convert("RGB"))
+    assert np.array_equal(saved, pixels(after))
+    page.press("#link")
+    fragment = page.page.evaluate("location.hash").removeprefix("#")
+    assert fragment.startswith("state=")
+    page.go(fragment)
+    assert page.idle() == after
+    page.page.click("#keep summary")
+    found = json.loads(download(page, "#save-tree").read_text())
+    jsonschema.validate(found, json.loads(tree.SCHEMA_FILE.read_text()))
+    decoder, (recording,) = recorded(tiny_run, 2)
+    expected = tree.grow(decoder, recording).to_json()
+    assert found["roots"] == expected["roots"]
+    assert len(found["nodes"]) == len(expected["nodes"])
+    by_id = {node["id"]: node for node in found["nodes"]}
+    for node in expected["nodes"]:
+        mine = by_id[node["id"]]
+        assert mine["unit"] == node["unit"]
+        assert mine["share"] == pytest.approx(node["share"], abs=1e-5)
+        assert mine["rank"] == node["rank"]
+        for kind in ("children", "parents"):
+            assert [edge["id"] for edge in mine[kind]] == [
+                edge["id"] for edge in node[kind]
+            ]
+            for edge, other in zip(mine[kind], node[kind], strict=True):
+                assert edge["weight"] == pytest.approx(other["weight"], abs=1e-4)
+                assert edge["flow"] == pytest.approx(other["flow"], abs=1e-4)
+    for level in found["levels"]:
+        assert level["unit_residual"] < 1e-5
+        assert level["edge_residual"] < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("fragment", "said"),
+    [
+        ("state=broken", "This link or file is damaged."),
+        ("state=null", "This link or file is damaged."),
+        ("state=%7B%22version%22%3A1%7D", "made by another version of the studio."),
+        (
+            "state=%7B%22version%22%3A2%2C%22model%22%3A%22x%22%7D",
+            "belongs to another model.",
+        ),
+    ],
+)
+def test_odd_links_are_one_sentence(studio_page, fragment, said):
+    before = studio_page.idle()
+    studio_page.go(fragment)
+    assert studio_page.said.endswith(said)
+    assert studio_page.idle() == before
+
+
+def test_the_tour(studio_page):
+    page = studio_page
+    seen = {page.press("#tour-start")}
+    for step in range(2, 6):
+        seen.add(page.press("#tour-on"))
+        assert page.page.text_content("#tour-text").startswith(f"{step} of 5")
+    assert len(seen) == 5
+    last = page.idle()
+    page.go("tour=5")
+    assert page.idle() == last
+
+
+def test_the_whole_story_by_keyboard(studio_page):
+    """Seed, spot, part, removal, undo: without a pointer, the focus always visible."""
+    page, keyboard = studio_page, studio_page.page.keyboard
+    before = page.idle()
+
+    def reach(selector, most=80):
+        for _ in range(most):
+            if page.page.evaluate(
+                "(selector) => document.activeElement.matches(selector)", selector
+            ):
+                outline = page.page.evaluate(
+                    "getComputedStyle(document.activeElement).outlineStyle"
+                )
+                assert outline != "none"
+                return
+            keyboard.press("Tab")
+        raise AssertionError(f"{selector} is never reached")
+
+    reach("#picture")
+    keyboard.press("ArrowDown")
+    keyboard.press("ArrowRight")
+    keyboard.press("Enter")
+    page.idle()
+    assert "of the marked spot" in page.page.text_content("#covers")
+    reach("#after")
+    keyboard.press("Enter")
+    second = page.idle()
+    assert second != before
+    reach("#pin")
+    keyboard.press("Enter")
+    page.idle()
+    reach("#levels button:nth-child(2)")
+    keyboard.press("Enter")
+    page.idle()
+    reach("#units .unit")
+    keyboard.press("Enter")
+    page.idle()
+    reach("#name")
+    keyboard.type("nose")
+    keyboard.press("Tab")
+    page.idle()
+    reach("[data-do='0']")
+    keyboard.press("Enter")
+    page.idle()
+    assert page.page.locator("#edits li").count() == 1
+    reach("#undo", most=200)
+    keyboard.press("Enter")
+    page.idle()
+    assert page.page.locator("#edits li").count() == 0
+
+
+def test_another_picture_is_drawn_after_its_gates_were_forgotten(studio_page):
+    page = studio_page
+    first = page.idle()
+    for seed in range(1, 40):
+        page.set("#seed", seed)
+    assert page.set("#seed", 0) == first
+    page.choose(1)
+    page.press("[data-do='0']")
+    assert page.said == "Only what you changed is different."
+    assert page.press("#undo") == first
+
+
+def test_a_page_without_its_token_says_so(browser, tiny_run):
+    with serve(tiny_run) as (base, _):
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(base)
+        page.wait_for_timeout(500)
+        text = page.text_content("#status")
+        context.close()
+    assert text == "Open the link that the command printed."

@@ -80,7 +80,9 @@ export class Composer {
         const source = await this.open(donor);
         for (const one of kind === "swap" ? source.atCell(level, unit) : [unit]) put(code, shape, one, factor * source.value(level, one), rows, columns);
       }
+      const below = drawn.codes;
       drawn = await this.engine.redraw(level, { index: Uint32Array.from(code.keys()), value: Float32Array.from(code.values()) });
+      drawn = { ...drawn, codes: drawn.codes.map((found, number) => found ?? below[number]) };
     }
     const above = drawn.codes.flatMap((code, level) => (level > lowest ? [...code.index].map((unit) => [level, unit]) : []));
     const others = above.filter(([level, unit]) => !picture.activations[level].has(unit));
