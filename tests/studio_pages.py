@@ -1,16 +1,22 @@
 """Studios on loopback, by a server and without one, and pages that show them."""
 
+import base64
 import contextlib
 import functools
 import http.server
+import io
 import threading
 import time
+
+import numpy as np
+import PIL.Image
 
 from hcm_tf.runs.checkpoint import load
 from hcm_tf.studio.api import Api
 from hcm_tf.studio.engine import Engine
 from hcm_tf.studio.server import Studio, listen
 
+CELL = 8  # Pixels of the canvas for each of the picture.
 PIXELS = "document.getElementById('picture').toDataURL()"
 
 
@@ -106,3 +112,14 @@ class Page:
         """Chooses a part of those that are listed for a level."""
         self.press(f"#levels button:nth-child({level + 1})")
         return self.press(f"#units li:nth-child({place + 1}) .unit")
+
+
+def shown(data):
+    """The picture's own pixels, uint8 `(32, 32, 3)`, from a canvas' address."""
+    image = PIL.Image.open(io.BytesIO(base64.b64decode(data.split(",")[1])))
+    return np.asarray(image.convert("RGB"))[CELL // 2 :: CELL, CELL // 2 :: CELL]
+
+
+def as_pixels(logits):
+    """What the page makes of an image before tanh."""
+    return np.rint(127.5 * (np.tanh(logits) + 1)).astype("uint8")

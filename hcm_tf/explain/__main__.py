@@ -3,6 +3,7 @@
 python -m hcm_tf.explain --run_dir=RUN --out=report/ [--image=a.png ... | --seed=3]
 python -m hcm_tf.explain atlas --run_dir=RUN --out=atlas/
 python -m hcm_tf.explain edit --run_dir=RUN --out=edit/ --do=remove --unit=8x8:3,4:17
+python -m hcm_tf.explain --run_dir=RUN --out=session/ --session=FILE
 """
 
 import sys
@@ -31,6 +32,7 @@ def define() -> flags.FlagValues:
     )
     text("run_dir", None, "What train_main.py --workdir wrote.", own)
     text("out", "report", "Directory to write.", own)
+    text("session", None, "What the studio saved: its picture and changes.", own)
     multi("image", [], "Image files; random latents if none.", own)
     integer("seed", 0, "Seed of the random latents.", flag_values=own)
     integer("count", 1, "Random latents.", 1, flag_values=own)
@@ -65,6 +67,8 @@ def main(argv: list[str]) -> int:
             seeds = ("seed", "count") if name == "image" else ("into_seed",)
             if own[name].present and any(own[seed].present for seed in seeds):
                 raise UserError(f"give --{name} or --{seeds[0]}, not both.")
+        if own.session and chosen != "report":
+            raise UserError(f"--session draws what it says: leave out {chosen}.")
         print(_run(chosen, own))
 
     return command.run(
@@ -95,6 +99,8 @@ def _run(chosen: str, own: flags.FlagValues) -> str:
             frames=own.frames,
             **shared,
         )
+    if own.session:
+        return commands.make_session(own.run_dir, own.out, own.session, **shared)
     shared["levels"] = own.level
     if chosen == "atlas":
         shared |= {"samples": own.samples, "tiles": own.tiles}

@@ -1,4 +1,4 @@
-"""What `python -m hcm_tf.explain` does: a report, an edit, an atlas."""
+"""What `python -m hcm_tf.explain` does: a report, an edit, an atlas, a session."""
 
 import dataclasses
 import json
@@ -10,6 +10,7 @@ import numpy as np
 
 from hcm_tf.errors import UserError
 from hcm_tf.explain import atlas, edits, inputs, rendering, report, tree
+from hcm_tf.explain import session as sessions
 from hcm_tf.explain.decoder import Decoder, Recording
 from hcm_tf.explain.refine import encode, refine
 from hcm_tf.files import whole_directory
@@ -185,6 +186,23 @@ def make_edit(
                 edit = edits.scale(decoder, given, part, factor, new_gates=new_gates)
         change = _write_edit(directory, edit)
     return f"{out}: before.png, after.png, difference.png; {change}."
+
+
+def make_session(run_dir: str, out: str, session: str, *, memory_mb: float) -> str:
+    """Draws a session of the studio: before, after and difference.
+
+    Raises:
+        UserError: something that the user can mend, in one line.
+    """
+    run = checkpoint.load(run_dir)
+    decoder = Decoder(run.generator, memory_mb=memory_mb)
+    found = sessions.read(session, run)
+    with whole_directory(out) as directory:
+        change = _write_edit(directory, sessions.compose(run, decoder, found))
+    return (
+        f"{out}: before.png, after.png, difference.png of {session}, "
+        f"{len(found.changes)} change(s); {change}."
+    )
 
 
 def find_subjects(run: Run, decoder: Decoder, source: Source) -> list[report.Subject]:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from hcm_tf.explain.units import Units, Windows, active_units, pack
-from hcm_tf.networks import Generator
+from hcm_tf.networks import Generator, Trace
 from hcm_tf.networks.blocks import BlockGates
 
 MEMORY_MB = 512
@@ -95,6 +95,11 @@ class Decoder:
             lambda until: tf.function(
                 functools.partial(generator.pull_back, until=until),
                 reduce_retracing=True,
+            )
+        )
+        self._retrace = functools.cache(
+            lambda level: tf.function(
+                functools.partial(generator.retrace, level), reduce_retracing=True
             )
         )
         self._redraw = functools.cache(
@@ -185,6 +190,14 @@ class Decoder:
             tf.constant(weights[np.newaxis], tf.float32), recording.gates
         )
         return tuple(level[0].numpy() for level in pulled)
+
+    def retrace(self, level: int, code: np.ndarray) -> Trace:
+        """Draws and records a level's code; see `Generator.retrace`.
+
+        Args:
+            code: `(height, width, channels)`.
+        """
+        return self._retrace(level)(tf.constant(code[np.newaxis], tf.float32))
 
     def redraw(self, level: int, codes: np.ndarray) -> np.ndarray:
         """Draws from codes of a level with new decisions; see `Generator.redraw`."""

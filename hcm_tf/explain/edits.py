@@ -142,7 +142,7 @@ def move(
         return Edit(recording.logits, decoder.redraw(level, code[None])[0])
     cell = decoder.windows(recording, min(part), None).cell
     cut = picture(decoder, recording, part)
-    pasted = _shift(cut, rows * cell, columns * cell)
+    pasted = shift(cut, rows * cell, columns * cell)
     return Edit(recording.logits, recording.logits - cut + pasted)
 
 
@@ -204,7 +204,7 @@ def _scaled(code: np.ndarray, units: Units, factor: float) -> np.ndarray:
     return code
 
 
-def _shift(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
+def shift(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """Shifts an image and fills with zeros."""
     height, width, _ = image.shape
     shifted = np.zeros_like(image)

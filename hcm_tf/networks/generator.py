@@ -193,10 +193,37 @@ class Generator(keras.Model):
         """
         response = self._respond(latent)
         code = keep(response, self.attribute_top_k.gate(response, leak))
+        return self._trace(0, response, code, selected=leak is None, leak=leak)
+
+    def retrace(self, level: int, code: Tensor) -> Trace:
+        """Draws from a level's code, deciding everything above it anew, and records it.
+
+        Args:
+            level: level of `code`, 0 for the attributes.
+            code: `(batch, height, width, channels)`.
+
+        Returns:
+            As of `trace`, but from `level` on: the code stands for its response too.
+
+        Raises:
+            ValueError: `level` is out of range.
+        """
+        self._check_levels(level)
+        return self._trace(level, code, code, selected=False, leak=None)
+
+    def _trace(
+        self,
+        level: int,
+        response: Tensor,
+        code: Tensor,
+        *,
+        selected: bool,
+        leak: Tensor | None,
+    ) -> Trace:
         responses, codes, gates = [response], [code], []
-        for block in self.blocks:
+        for block in self.blocks[level:]:
             response, code, block_gates = block.trace(
-                code, selected=leak is None, leak=leak
+                code, selected=selected, leak=leak
             )
             responses.append(response)
             codes.append(code)

@@ -11,7 +11,6 @@ from hcm_tf.explain.choice import Choice, choose
 from hcm_tf.explain.decoder import Decoder, Recording
 from hcm_tf.explain.identity import model_hash
 from hcm_tf.explain.refine import encode
-from hcm_tf.networks.blocks import BlockGates
 from hcm_tf.prior import draw, towards
 from hcm_tf.runs.checkpoint import Run
 
@@ -93,33 +92,20 @@ class Engine:
 
     def redraw(self, level: int, index: np.ndarray, value: np.ndarray) -> Picture:
         """Draws a code of a level, deciding everything above anew, and records that."""
-        code = tf.constant(self._code(level, index, value)[None])
-        generator = self.run.generator
-        responses, codes, gates = [code], [code], []
-        for block in generator.blocks[level:]:
-            response, code, found = block.trace(code)
-            responses.append(response)
-            codes.append(code)
-            gates.append(found)
-        logits = generator.replay(
-            len(generator.blocks) - 1, codes[-2], self._last(gates)
-        )
+        trace = self.decoder.retrace(level, self._code(level, index, value))
         below = self._any.codes[:level]
         empty = tuple(np.zeros_like(code) for code in below)
         return self._keep(
             level,
             Recording(
                 latent=np.zeros(0, "float32"),
-                responses=empty + tuple(r[0].numpy() for r in responses[:-1]),
-                codes=empty + tuple(c[0].numpy() for c in codes[:-1]),
-                gates=self._any.gates[:level] + tuple(gates),
-                logits=logits[0].numpy(),
-                image=np.tanh(logits[0].numpy()),
+                responses=empty + tuple(found[0].numpy() for found in trace.responses),
+                codes=empty + tuple(found[0].numpy() for found in trace.codes),
+                gates=self._any.gates[:level] + trace.gates,
+                logits=trace.logits[0].numpy(),
+                image=trace.image[0].numpy(),
             ),
         )
-
-    def _last(self, gates: list[BlockGates]) -> tuple[BlockGates, ...]:
-        return (*self._any.gates[:-1], gates[-1])
 
     def replay(self, picture: int, level: int, codes: list) -> list[np.ndarray]:
         """Logits of some codes, each `(index, value)`, through recorded gates."""

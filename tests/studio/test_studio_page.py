@@ -9,25 +9,12 @@ import jsonschema
 import numpy as np
 import PIL.Image
 import pytest
-from studio_pages import PIXELS, serve
+from studio_pages import PIXELS, as_pixels, serve, shown
 
 from hcm_tf.explain import edits, tree
 from hcm_tf.explain.decoder import Decoder
 from hcm_tf.prior import draw
 from hcm_tf.runs.checkpoint import load
-
-CELL = 8  # Pixels of the canvas for each of the picture.
-
-
-def pixels(data):
-    """The picture's own pixels, uint8 `(32, 32, 3)`, from a canvas' address."""
-    image = PIL.Image.open(io.BytesIO(base64.b64decode(data.split(",")[1])))
-    return np.asarray(image.convert("RGB"))[CELL // 2 :: CELL, CELL // 2 :: CELL]
-
-
-def as_pixels(logits):
-    """What the page makes of an image before tanh."""
-    return np.rint(127.5 * (np.tanh(logits) + 1)).astype("uint8")
 
 
 def recorded(tiny_run, *seeds):
@@ -38,7 +25,7 @@ def recorded(tiny_run, *seeds):
 
 def agree(data, logits):
     """Within one grey level, which the last bit of tanh may turn."""
-    difference = pixels(data).astype(int) - as_pixels(logits).astype(int)
+    difference = shown(data).astype(int) - as_pixels(logits).astype(int)
     assert np.abs(difference).max() <= 1
 
 
@@ -247,8 +234,8 @@ def test_nearby_and_between(studio_page):
     half = page.set("#share", 0.5)
     end = page.set("#share", 1)
     assert len({first, half, end}) == 3
-    other = pixels(page.set("#seed", 4)).astype(int)
-    assert np.abs(other - pixels(end)).max() <= 1
+    other = shown(page.set("#seed", 4)).astype(int)
+    assert np.abs(other - shown(end)).max() <= 1
 
 
 def test_wipe_and_difference(studio_page):
@@ -258,14 +245,14 @@ def test_wipe_and_difference(studio_page):
     after = page.press("[data-do='0']")
     page.press("#mode-wipe")
     half = page.set("#wipe", 0.5)
-    assert np.array_equal(pixels(half)[:, :16], pixels(before)[:, :16])
-    assert np.array_equal(pixels(half)[:, 16:], pixels(after)[:, 16:])
+    assert np.array_equal(shown(half)[:, :16], shown(before)[:, :16])
+    assert np.array_equal(shown(half)[:, 16:], shown(after)[:, 16:])
     difference = page.press("#mode-difference")
     assert "before tanh" in page.page.text_content("#scale")
-    changed = np.any(pixels(before) != pixels(after), axis=-1)
+    changed = np.any(shown(before) != shown(after), axis=-1)
     # Where nothing changed it is white.
-    assert np.all(pixels(difference)[~changed].min(axis=-1) > 200)
-    assert pixels(difference)[changed].min() < 200
+    assert np.all(shown(difference)[~changed].min(axis=-1) > 200)
+    assert shown(difference)[changed].min() < 200
     assert page.press("#mode-original") == before
     assert page.press("#mode-changed") == after
 
@@ -345,7 +332,7 @@ def test_picture_session_link_and_tree_are_taken_along(studio_page, tiny_run, tm
     page.choose(1)
     after = page.press("[data-do='0']")
     saved = np.asarray(PIL.Image.open(download(page, "#save")).convert("RGB"))
-    assert np.array_equal(saved, pixels(after))
+    assert np.array_equal(saved, shown(after))
     page.press("#link")
     fragment = page.page.evaluate("location.hash").removeprefix("#")
     assert fragment.startswith("state=")

@@ -4,10 +4,13 @@ import json
 import os
 import urllib.parse
 
+import jsonschema
 import numpy as np
 import pytest
-from studio_pages import host, opened
+from studio_pages import as_pixels, host, opened, shown
 
+from hcm_tf.explain import session
+from hcm_tf.explain.decoder import Decoder
 from hcm_tf.runs.checkpoint import load
 from hcm_tf.studio.engine import Engine
 
@@ -18,6 +21,7 @@ REFUSALS = {
     "This link or file was made by another version of the studio.",
     "This link or file belongs to another model.",
 }
+SCHEMA = json.loads(session.SCHEMA_FILE.read_text())
 DRAWN = ("The picture as", "Only what you", "The finer sizes chose anew")
 PARSE = """async ([texts, model]) => {
   const { fromText } = await import(new URL("state.js", document.baseURI));
@@ -85,9 +89,11 @@ def random_state(random, model):
     }
 
 
-def test_any_state_comes_back_in_a_fresh_browser(
-    page, browser, tiny_site, model, tmp_path
+def test_any_state_comes_back_in_a_fresh_browser_and_in_python(
+    page, browser, tiny_site, tiny_run, model, tmp_path
 ):
+    run = load(tiny_run)
+    decoder = Decoder(run.generator, progress=False)
     random = np.random.default_rng(3)
     page.page.click("#keep summary")
     path = tmp_path / "session.json"
@@ -100,6 +106,10 @@ def test_any_state_comes_back_in_a_fresh_browser(
         fragment = "state=" + urllib.parse.quote(json.dumps(state))
         with host(tiny_site) as (base, _), opened(browser, (base, fragment)) as fresh:
             assert fresh.idle() == here
+        jsonschema.validate(state, SCHEMA)
+        expected = session.compose(run, decoder, session.read(path, run)).after
+        difference = shown(here).astype(int) - as_pixels(expected)
+        assert np.abs(difference).max() <= 1
 
 
 def test_damaged_states_are_one_sentence(page, model):

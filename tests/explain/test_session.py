@@ -1,0 +1,230 @@
+"""Sessions mean what the edits mean, and strangers' files are one line."""
+
+import base64
+import json
+
+import jsonschema
+import numpy as np
+import pytest
+
+from hcm_tf.errors import UserError
+from hcm_tf.explain import edits, session
+from hcm_tf.explain.__main__ import main
+from hcm_tf.explain.decoder import Decoder
+from hcm_tf.explain.identity import model_hash
+from hcm_tf.prior import between, draw, numbers
+from hcm_tf.runs.checkpoint import load
+
+SCHEMA = json.loads(session.SCHEMA_FILE.read_text())
+
+
+@pytest.fixture(scope="module")
+def run(tiny_run):
+    return load(tiny_run)
+
+
+@pytest.fixture(scope="module")
+def decoder(run):
+    return Decoder(run.generator, progress=False)
+
+
+@pytest.fixture(scope="module")
+def pictures(run, decoder):
+    """Recordings of the seeds 3 and 4."""
+    return decoder.record(draw(run.prior, 3, 2))
+
+
+@pytest.fixture
+def state(run):
+    """Of seed 3, with some changes; `edits` of `edit`."""
+
+    def make(*changes, **values):
+        return {
+            "version": 2,
+            "model": model_hash(run.generator),
+            "origin": {"seed": 3, "truncation": 1},
+            "anew": False,
+            "pins": [],
+            "edits": list(changes),
+            **values,
+        }
+
+    return make
+
+
+def edit(recording, level, number, **values):
+    """A change of the `number`th active unit of a level, removal by default."""
+    plain = {"do": "change", "factor": 0, "rows": 0, "columns": 0, "on": True}
+    unit = int(np.flatnonzero(recording.codes[level])[number])
+    return {**plain, "level": level, "unit": unit, **values}
+
+
+def part(decoder, recording, level, number):
+    return {level: decoder.active(recording, level).take([number])}
+
+
+@pytest.fixture
+def after(run, decoder, tmp_path):
+    def compose(values):
+        jsonschema.validate(values, SCHEMA)
+        path = tmp_path / "session.json"
+        path.write_text(json.dumps(values))
+        return session.compose(run, decoder, session.read(path, run)).after
+
+    return compose
+
+
+def close(actual, expected):
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(actual, expected, atol=1e-5 * scale)
+
+
+def test_nothing_changes_nothing(state, after, pictures):
+    close(after(state()), pictures[0].logits)
+    off = edit(pictures[0], 1, 0, on=False)
+    np.testing.assert_array_equal(after(state(off)), after(state()))
+
+
+@pytest.mark.parametrize("level", range(3))
+@pytest.mark.parametrize("anew", [False, True])
+def test_weighing(state, after, decoder, pictures, level, anew):
+    one = edit(pictures[0], level, 2, factor=-0.5)
+    whole = part(decoder, pictures[0], level, 2)
+    expected = edits.scale(decoder, pictures[0], whole, -0.5, new_gates=anew).after
+    close(after(state(one, anew=anew)), expected)
+
+
+def test_several_levels_are_those_of_one_part(state, after, decoder, pictures):
+    recording = pictures[0]
+    changes = [edit(recording, level, 1, factor=0.25) for level in range(3)]
+    whole = {}
+    for level in range(3):
+        whole |= part(decoder, recording, level, 1)
+    expected = edits.scale(decoder, recording, whole, 0.25).after
+    close(after(state(*changes)), expected)
+    close(after(state(*changes[::-1])), expected)
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_moving(state, after, decoder, pictures, anew):
+    one = edit(pictures[0], 1, 5, factor=1, rows=1, columns=-2)
+    whole = part(decoder, pictures[0], 1, 5)
+    expected = edits.move(decoder, pictures[0], whole, 1, -2, new_gates=anew).after
+    close(after(state(one, anew=anew)), expected)
+
+
+@pytest.mark.parametrize("level", range(3))
+@pytest.mark.parametrize("anew", [False, True])
+def test_swapping_is_transplanting(state, after, decoder, pictures, level, anew):
+    target, source = pictures
+    donor = {"seed": 4, "truncation": 1}
+    one = edit(source, level, 3, do="swap", factor=1, donor=donor)
+    row, column, _ = np.unravel_index(one["unit"], source.codes[level].shape)
+    whole = edits.at_cells(source, level, [(int(row), int(column))])
+    expected = edits.transplant(decoder, source, whole, target, new_gates=anew).after
+    close(after(state(one, anew=anew)), expected)
+    # What a swap replaces is gone, whatever else was to become of it.
+    inside = [
+        edit(target, level, number, factor=3)
+        for number, unit in enumerate(np.flatnonzero(target.codes[level]))
+        if unit // target.codes[level].shape[2]
+        == one["unit"] // target.codes[level].shape[2]
+    ]
+    close(after(state(one, *inside, anew=anew)), expected)
+    close(after(state(*inside, one, anew=anew)), expected)
+
+
+def test_inserting(state, after, decoder, pictures):
+    target, source = pictures
+    donor = {"seed": 4, "truncation": 1}
+    one = edit(source, 1, 0, do="insert", factor=2, columns=1, donor=donor)
+    given = edits.picture(decoder, source, part(decoder, source, 1, 0))
+    cell = decoder.windows(source, 1, None).cell
+    expected = target.logits + 2 * edits.shift(given, 0, cell)
+    close(after(state(one)), expected)
+
+
+def test_new_decisions_build_on_those_below(state, after, decoder, pictures):
+    recording = pictures[0]
+    changes = [edit(recording, 0, 0), edit(recording, 1, 0, factor=2)]
+    code = recording.codes[0].copy()
+    code.reshape(-1)[changes[0]["unit"]] = 0
+    code = np.array(decoder.retrace(0, code).codes[1])[0]
+    code.reshape(-1)[changes[1]["unit"]] *= 2
+    close(after(state(*changes, anew=True)), decoder.redraw(1, code[None])[0])
+
+
+def test_origins(run, decoder):
+    whole = np.array([-(2**23), -1, 0, 1, 2**23 - 1, 12345], "int32")
+    raw = b"".join(int(one & 0xFFFFFF).to_bytes(3, "little") for one in whole)
+    origin = {"latent": base64.b64encode(raw).decode()}
+    np.testing.assert_array_equal(session.latent_of(origin, run), whole / 2.0**23)
+    way = {"seed": 3, "other": 9, "share": 0.25, "truncation": 0.5}
+    expected = between(run.prior, np.array([3, 9], "int32"), 4, 0.5)[1]
+    np.testing.assert_allclose(session.latent_of(way, run), expected, atol=1e-7)
+    seed = {"seed": 7, "truncation": 0.5}
+    np.testing.assert_array_equal(
+        session.latent_of(seed, run), run.prior.from_seeds(numbers(7, 1), 0.5)[0]
+    )
+
+
+def test_the_command_writes_the_picture(tiny_run, state, pictures, tmp_path, capsys):
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(state(edit(pictures[0], 1, 0))))
+    arguments = [f"--run_dir={tiny_run}", f"--session={path}"]
+    assert main(["explain", *arguments, f"--out={tmp_path}/out"]) == 0
+    assert "1 change(s)" in capsys.readouterr().out
+    names = {file.name for file in (tmp_path / "out").iterdir()}
+    assert names == {"before.png", "after.png", "difference.png", "edit.json"}
+    assert main(["explain", "atlas", *arguments, f"--out={tmp_path}/no"]) == 1
+    assert "leave out atlas" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"version": 1}, "no session of this version"),
+        ({"model": "0" * 16}, "another model"),
+        ({"anew": 1}, "anew must be true or false"),
+        ({"pins": [{}] * 25}, "pins must be a list of at most 24"),
+        ({"origin": {"seed": 2**31, "truncation": 1}}, "seed must be an integer"),
+        ({"origin": {"seed": 1, "truncation": float("nan")}}, "truncation must be"),
+        ({"origin": {"latent": "AAAA"}}, "latent must have 6 entries"),
+        ({"origin": {"latent": "?"}}, "latent must be base64"),
+        ({"origin": None}, "an origin must be an object"),
+        ({"edits": [{"do": "explode"}]}, "do must be"),
+        ({"edits": {}}, "edits must be a list"),
+    ],
+)
+def test_what_is_wrong_is_said(state, run, tmp_path, values, said):
+    path = tmp_path / "session.json"
+    path.write_text(json.dumps(state(**values)))
+    with pytest.raises(UserError, match=said):
+        session.read(path, run)
+
+
+def test_damaged_files_are_one_line(state, run, pictures, tmp_path):
+    random = np.random.default_rng(0)
+    donor = {"latent": base64.b64encode(bytes(18)).decode()}
+    changes = [edit(pictures[0], 1, 0), edit(pictures[0], 0, 1, do="swap", donor=donor)]
+    text = json.dumps(state(*changes, pins=[donor])).encode()
+    path, refused = tmp_path / "session.json", []
+    for _ in range(400):
+        damaged = bytearray(text)
+        for _ in range(random.integers(1, 4)):
+            place = random.integers(len(damaged))
+            damaged[place : place + random.integers(3)] = random.bytes(
+                random.integers(3)
+            )
+        path.write_bytes(bytes(damaged))
+        try:
+            session.read(path, run)
+        except UserError as error:
+            refused.append(str(error))
+    assert len(refused) > 200
+    assert not any("\n" in line for line in refused)
+    path.write_bytes(b" " * (2**20 + 1))
+    with pytest.raises(UserError, match="too large"):
+        session.read(path, run)
+    with pytest.raises(UserError, match="cannot be read"):
+        session.read(tmp_path / "missing.json", run)
