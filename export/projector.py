@@ -53,8 +53,9 @@ def export(
     """
     load_tensorflow()
     from hcm_tf import data
-    from hcm_tf.explain import atlas, inputs
+    from hcm_tf.explain import atlas, inputs, names
     from hcm_tf.explain.decoder import Decoder
+    from hcm_tf.explain.identity import model_hash
     from hcm_tf.explain.refine import encode
     from hcm_tf.files import whole_directory
     from hcm_tf.images import to_float, to_uint8
@@ -103,6 +104,7 @@ def export(
     ]
     rows += [["generated", *[""] * len(kinds)]] * (len(latents) - len(images))
     samples = draw(run.prior, seed, min(count, 256))
+    called = names.read(run_dir, model_hash(run.generator))
     with whole_directory(out) as directory:
         embeddings = [
             write_points(
@@ -118,7 +120,8 @@ def export(
         for level in chosen:
             found = atlas.level_atlas(decoder, samples, level, bases)
             if len(found.shown):
-                embeddings.append(_write_bases(directory, found))
+                about = decoder.levels[level]
+                embeddings.append(_write_bases(directory, found, about, called))
         _write_config(directory, embeddings, run.step)
     return out
 
@@ -178,25 +181,31 @@ def write_points(
     }
 
 
-def _write_bases(directory: pathlib.Path, found) -> dict:
-    from hcm_tf.explain import rendering
+def _write_bases(
+    directory: pathlib.Path, found, level: "Level", called: dict[str, str]
+) -> dict:
+    from hcm_tf.explain import names, rendering
 
     tiles = np.stack([rendering.tile(one, BASIS_SIDE) for one in found.pictures])
     vectors = tiles.reshape(len(tiles), -1).astype("float32") / 127.5 - 1.0
     width = found.usage.shape[-1]
-    rows = [
-        [
-            str(index % width),
-            str(index // width) if found.usage.ndim == 2 else "all",
-            str(found.usage.ravel()[index]),
-        ]
-        for index in found.shown.tolist()
-    ]
+    rows = []
+    for index in found.shown.tolist():
+        location, basis = divmod(index, width)
+        key = names.key(level, *divmod(location, level.shape[1]), basis)
+        rows.append(
+            [
+                str(basis),
+                str(location) if level.placed else "all",
+                str(found.usage.ravel()[index]),
+                called.get(key, ""),
+            ]
+        )
     return write_points(
         directory,
         f"bases_{found.name}",
         vectors,
-        ["basis", "location", "usage"],
+        ["basis", "location", "usage", "name"],
         rows,
         tiles,
     )

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from hcm_tf.errors import UserError
-from hcm_tf.explain import atlas, edits, inputs, rendering, report, tree
+from hcm_tf.explain import atlas, edits, inputs, names, rendering, report, tree
 from hcm_tf.explain import session as sessions
 from hcm_tf.explain.decoder import Decoder, Recording
+from hcm_tf.explain.identity import model_hash
 from hcm_tf.explain.refine import encode, refine
 from hcm_tf.files import whole_directory
 from hcm_tf.images import grid, write_png
@@ -61,9 +62,9 @@ def make_report(
     began = time.perf_counter()
     run = checkpoint.load(run_dir)
     decoder = Decoder(run.generator, memory_mb=memory_mb)
-    names = decoder.level_names
-    chosen = sorted({inputs.level_index(name, names) for name in levels})
-    chosen = chosen or list(range(len(names)))
+    known = decoder.level_names
+    chosen = sorted({inputs.level_index(name, known) for name in levels})
+    chosen = chosen or list(range(len(known)))
     with whole_directory(out) as directory:
         subjects = find_subjects(run, decoder, source)
         latents = draw(run.prior, 0, report.PAGE_SAMPLES)
@@ -80,6 +81,7 @@ def make_report(
             levels=chosen,
             roots=roots,
             breadth=breadth,
+            names=names.read(run_dir, model_hash(run.generator)),
         )
         size = (directory / "report.html").stat().st_size / 2**20
     lines = [
@@ -113,14 +115,14 @@ def make_atlas(
     """
     run = checkpoint.load(run_dir)
     decoder = Decoder(run.generator, memory_mb=memory_mb)
-    names = decoder.level_names
-    chosen = sorted({inputs.level_index(name, names) for name in levels})
+    known = decoder.level_names
+    chosen = sorted({inputs.level_index(name, known) for name in levels})
     with whole_directory(out) as directory:
         subject = find_subjects(run, decoder, source)[0]
         latents = draw(run.prior, source.seed, samples)
         atlases = [
             atlas.level_atlas(decoder, latents, level, tiles)
-            for level in chosen or range(len(names))
+            for level in chosen or range(len(known))
         ]
         sheets = atlas.image_sheets(decoder, subject.recording)
         atlas.write(directory, sheets, atlases, run.step)
@@ -287,10 +289,10 @@ def _check_edit(
 
 
 def _find_part(
-    decoder: Decoder, recording: Recording, names: Sequence[str], subtree: bool
+    decoder: Decoder, recording: Recording, chosen: Sequence[str], subtree: bool
 ) -> edits.Part:
     part: edits.Part = {}
-    for name in names:
+    for name in chosen:
         level, units = inputs.find_units(name, decoder.level_names, recording.codes)
         if part and level not in part:
             raise UserError(

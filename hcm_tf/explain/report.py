@@ -19,6 +19,7 @@ from hcm_tf.explain.attribution import (
     top_counts,
 )
 from hcm_tf.explain.decoder import Decoder, Recording
+from hcm_tf.explain.names import Names
 from hcm_tf.images import encode_png, grid, to_uint8, write_png
 
 PAGE = pathlib.Path(__file__).with_name("page")
@@ -58,6 +59,7 @@ def write(
     levels: Sequence[int],
     roots: int = tree.ROOTS,
     breadth: int = tree.BREADTH,
+    names: Names | None = None,
 ) -> float:
     """Writes `report.html` and the files behind it.
 
@@ -70,6 +72,7 @@ def write(
         levels: levels that the page reconstructs from their top units.
         roots: attributes a tree starts from.
         breadth: children listed for each node.
+        names: of basis functions, if there are any.
 
     Returns:
         The largest residual of all sums: of units to images, of edges to units.
@@ -80,7 +83,10 @@ def write(
         folder = directory / f"image-{number}"
         folder.mkdir()
         described, residual = _subject(
-            folder, decoder, subject, levels, roots=roots, breadth=breadth
+            *(folder, decoder, subject, levels),
+            roots=roots,
+            breadth=breadth,
+            names=names,
         )
         images.append(described)
         worst = max(worst, residual)
@@ -166,6 +172,7 @@ def _subject(
     *,
     roots: int,
     breadth: int,
+    names: Names | None,
 ) -> tuple[dict[str, Any], float]:
     began = time.perf_counter()
     recording = subject.recording
@@ -174,7 +181,11 @@ def _subject(
         for level in range(len(decoder.level_names))
     ]
     grown = tree.grow(
-        decoder, recording, attributions=attributions, roots=roots, breadth=breadth
+        *(decoder, recording),
+        attributions=attributions,
+        roots=roots,
+        breadth=breadth,
+        names=names,
     )
     tree.write_json(folder / "tree.json", grown)
     write_png(folder / "tree.png", drawing.draw_tree(decoder, recording, grown))

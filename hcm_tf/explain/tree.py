@@ -19,6 +19,7 @@ import numpy as np
 from hcm_tf.explain.attribution import Attribution, attribute, relative_error
 from hcm_tf.explain.choice import Choice, choose
 from hcm_tf.explain.decoder import Decoder, Recording
+from hcm_tf.explain.names import Names, key
 from hcm_tf.explain.units import Units
 
 SCHEMA_VERSION = 1
@@ -51,6 +52,7 @@ class Node:
         level: level of the unit.
         unit: its index in the level's list of units.
         row, column, basis, value: see `Units`.
+        name: what people call its basis function, or nothing; see `names`.
         share: of the energy of the image before tanh.
         choice: how it was selected (OR).
         children: the strongest units it composes into, by flow (AND), a part of all.
@@ -67,6 +69,7 @@ class Node:
     column: int
     basis: int
     value: float
+    name: str
     share: float
     choice: Choice
     children: tuple[Edge, ...]
@@ -136,6 +139,7 @@ class Tree:
 
     def _node_to_json(self, node: Node) -> dict[str, Any]:
         return {
+            **({"name": node.name} if node.name else {}),
             "id": identifier(node.level, node.unit),
             "unit": self.name(node.level, node.unit),
             "level": node.level,
@@ -180,6 +184,7 @@ def grow(
     attributions: list[Attribution] | None = None,
     roots: int = ROOTS,
     breadth: int = BREADTH,
+    names: Names | None = None,
 ) -> Tree:
     """Builds the tree of one image.
 
@@ -189,6 +194,7 @@ def grow(
         attributions: of all levels, if they are known already.
         roots: attributes to start from, those with the largest shares.
         breadth: children listed for each node, those with the largest flows.
+        names: of basis functions, if there are any.
 
     Raises:
         ValueError: `roots` or `breadth` is below 1.
@@ -233,6 +239,7 @@ def grow(
                 column=place[1],
                 basis=place[2],
                 value=float(attribution.units.value[unit]),
+                name=(names or {}).get(key(decoder.levels[level], *place), ""),
                 share=float(attribution.share[unit]),
                 choice=choose(recording, level, decoder.levels[level], *place),
                 children=children[level][position],

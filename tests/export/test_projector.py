@@ -18,6 +18,9 @@ from browser import chromium
 
 from export import projector
 from hcm_tf.config import DataConfig
+from hcm_tf.explain import names
+from hcm_tf.explain.identity import model_hash
+from hcm_tf.runs import checkpoint
 
 BASES = 5
 PREFIX = "data/plugin/projector"
@@ -42,6 +45,9 @@ def labelled_run(make_run, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exported(labelled_run):
+    run = checkpoint.load(labelled_run)
+    called = {f"16x16:{basis}": "nose" for basis in range(8)}
+    names.write(labelled_run, model_hash(run.generator), called)
     return projector.export(labelled_run, count=20, bases=BASES)
 
 
@@ -62,13 +68,15 @@ def test_files(exported, labelled_run):
         assert sprite.size == (5 * 32, 5 * 32)
     bases = np.loadtxt(exported / "bases_16x16.tsv", delimiter="\t")
     assert len(bases) <= BASES
+    header, *rows = (exported / "bases_16x16_labels.tsv").read_text().splitlines()
+    assert header.split("\t") == ["basis", "location", "usage", "name"]
+    assert {row.split("\t")[3] for row in rows} == {"nose"}
     assert bases.shape[1] == 24 * 24 * 3
     assert np.abs(bases).max() <= 1.0
 
 
 def test_points_are_the_codes(labelled_run, exported):
     from hcm_tf.prior import draw
-    from hcm_tf.runs import checkpoint
 
     run = checkpoint.load(labelled_run)
     trace = run.generator.trace(draw(run.prior, 0, 10))

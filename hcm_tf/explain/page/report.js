@@ -168,7 +168,7 @@ function drawTree() {
       body.append(make("button", {
         class: edge.id === state.path[depth] ? "node path" : "node", role: "treeitem", type: "button",
         "aria-selected": selected, "aria-level": depth + 1, tabindex: selected ? 0 : -1, "data-id": edge.id, "data-depth": depth,
-        "aria-label": image ? "The whole image" : `${node.unit}, carries ${percent(edge.flow)} of the image`,
+        "aria-label": image ? "The whole image" : `${called(edge)}, carries ${percent(edge.flow)} of the image`,
         onclick: () => choose(depth, edge.id),
       }, image ? make("img", { src: subject().pictures.image, alt: "" }) : thumbnail(node), percent(edge.flow)));
     }
@@ -209,6 +209,11 @@ function bar(label, value, most, text, attributes = {}) {
   if (!attributes.target) return make("li", { class: attributes.class }, ...parts);
   return make("li", {}, make("button", { type: "button", "data-jump": attributes.target, onclick: () => jump(attributes.target) }, ...parts));
 }
+// What the unit at the end of an edge is called; it may be no node of the tree.
+function called(edge) {
+  const { name, unit } = subject().nodes[edge.id] ?? edge;
+  return name ? `${name}, ${unit}` : unit;
+}
 const fact = (name, value) => make("div", {}, make("dt", {}, name), make("dd", {}, value));
 const view = (canvas, caption) => make("figure", {}, canvas, make("figcaption", {}, caption));
 
@@ -221,13 +226,13 @@ function drawDetail() {
       make("p", { class: "name" }, "The whole image"),
       make("p", { class: "where" }, `${plural(subject().levels[0].active, "attribute")} compose it; the strongest ${listed.length} carry ${percent(sum)}.`),
       make("h3", {}, "Composed of (AND)"),
-      make("ul", { class: "bars" }, ...listed.map((edge) => bar(subject().nodes[edge.id].unit, edge.flow, most, percent(edge.flow), { target: edge.id })),
+      make("ul", { class: "bars" }, ...listed.map((edge) => bar(called(edge), edge.flow, most, percent(edge.flow), { target: edge.id })),
         bar("all others", 1 - sum, most, percent(1 - sum), { class: "rest" })));
     return;
   }
   const node = subject().nodes[id], name = data.levels[node.level];
   const parts = [
-    make("p", { class: "name" }, node.unit),
+    make("p", { class: "name" }, node.name ? `${node.name}, ${node.unit}` : node.unit),
     make("p", { class: "where" }, `${node.level ? "Feature map" : "Attribute"} ${node.basis} at row ${node.row}, column ${node.column} of level ${name}`),
     make("div", { class: "views" }, view(thumbnail(node), "Its picture"), view(spotlight(node), "In the image"), view(without(node), "Image without it")),
     make("dl", { class: "facts" }, fact("of the image's energy", percent(node.share)), fact("activation", short(node.value)),
@@ -237,13 +242,13 @@ function drawDetail() {
     const flows = node.children.map((edge) => edge.flow);
     const most = Math.max(...flows, node.other_children_flow);
     parts.push(make("h3", {}, "It is composed of (AND)"), make("ul", { class: "bars" },
-      ...node.children.map((edge) => bar(edge.unit, edge.flow, most, percent(edge.flow), { target: edge.id })),
+      ...node.children.map((edge) => bar(called(edge), edge.flow, most, percent(edge.flow), { target: edge.id })),
       bar("all others", node.other_children_flow, most, percent(node.other_children_flow), { class: "rest" })));
   }
   if (node.parents.length) {
     const most = Math.max(...node.parents.map((edge) => Math.abs(edge.weight)), Math.abs(node.other_parents_weight));
     parts.push(make("h3", {}, "It serves"), make("ul", { class: "bars" },
-      ...node.parents.map((edge) => bar(edge.unit, Math.abs(edge.weight), most, short(edge.weight), { target: subject().nodes[edge.id] ? edge.id : null })),
+      ...node.parents.map((edge) => bar(called(edge), Math.abs(edge.weight), most, short(edge.weight), { target: subject().nodes[edge.id] ? edge.id : null })),
       bar("all others", Math.abs(node.other_parents_weight), most, short(node.other_parents_weight), { class: "rest" })));
   }
   const own = node.value, strongest = Math.max(own, ...node.rivals.map((rival) => rival.response), 1e-12);

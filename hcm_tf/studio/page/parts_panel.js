@@ -109,7 +109,7 @@ export class PartsPanel {
     byId("about").textContent = `What it draws, by itself. It makes ${percent(share)} of what is marked.`;
     const { children, below } = await picture.edges(level, unit.unit);
     await this.family(byId("children"), level + 1, children, "It goes straight into the picture.");
-    await this.family(byId("parents"), level - 1, below[level - 1], "Nothing is below: it comes from the latent.");
+    await this.family(byId("parents"), level - 1, below[level - 1], "Nothing is larger: it comes from the latent.");
     byId("rivals").textContent = this.contest(model.levels[level], picture.value(level, unit.unit), await picture.choice(level, unit.unit, RIVALS));
     await this.offer();
     this.press();

@@ -12,7 +12,7 @@ const STEPS = [
     set: async (studio) => studio.showParts(0),
   },
   {
-    text: "What made this spot? The marked square is a click. On the right are the parts that made it, each with its exact share: they add up to the whole. One is chosen, and the page shows what it draws by itself, what it is made of and what it helps to make.",
+    text: "What made this spot? The marked square is a click. On the right are the parts that made it, each with its exact share: they add up to the whole. One is chosen, and the page shows what it draws by itself, the finer parts that compose it and the larger ones that it serves.",
     set: async (studio) => studio.askMiddle(1),
   },
   {
