@@ -2,8 +2,8 @@
 
 python -m benchmarks.studio --run_dir=pretrained/avatars64
 
-Times are from the event to the painted picture, in Chromium. Needs requirements-test.txt
-and the package chromium, as the browser tests do.
+Times are from the event to the painted picture, in Chromium. Needs
+requirements-test.txt and the package chromium, as the browser tests do.
 """
 
 import contextlib

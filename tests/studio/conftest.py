@@ -22,10 +22,21 @@ def tiny_site(tiny_run, tmp_path_factory):
     return directory
 
 
-@pytest.fixture(params=["server", "browser"])
-def studio_page(request, browser, tiny_run, tiny_site):
+@pytest.fixture(scope="session")
+def tiny_server(make_run):
+    with serve(make_run()) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def tiny_host(tiny_site):
+    with host(tiny_site) as address:
+        yield address
+
+
+@pytest.fixture(params=["tiny_server", "tiny_host"])
+def studio_page(request, browser):
     """The studio of the tiny run, by a server and by the browser alone."""
-    home = serve(tiny_run) if request.param == "server" else host(tiny_site)
-    with home as address, opened(browser, address, accept_downloads=True) as page:
-        page.home = request.param
+    address = request.getfixturevalue(request.param)
+    with opened(browser, address, accept_downloads=True) as page:
         yield page

@@ -62,7 +62,8 @@ export function convolve(x, kernel) {
 
 /**
  * The adjoint of `convolve`.
- * @param {Uint8Array} wanted  where the result is asked for, [side][side][inputs].
+ * @param {ArrayLike<number>} wanted  not zero where the result is asked for,
+ *   [side][side][inputs].
  */
 export function convolveBack(y, kernel, wanted) {
   const { side, values, box } = y;

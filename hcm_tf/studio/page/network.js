@@ -122,8 +122,7 @@ export class Network {
   pullToLatent(recording, attributes) {
     const y = blankMap(GRID, this.levels[0].channels);
     y.values.set(attributes);
-    const positive = recording.hidden.map(Math.sign);
-    const hidden = convolveBack(y, this.attributes, Uint8Array.from(positive)).values;
+    const hidden = convolveBack(y, this.attributes, recording.hidden).values;
     const { kernel, bias } = this.fc;
     return recording.latent.map((_, entry) => {
       let sum = 0;
@@ -178,12 +177,11 @@ function replayBlock(block, x, gates) {
 }
 
 function pullBlock(block, y, gates, code) {
-  const wanted = active(code.values);
   gated(y.values, gates.kept);
   const through = { ...y, values: gated(y.values.slice(), gates.second) };
   const hidden = convolveBack(through, block.second, gates.first);
-  const x = block.placed ? placeConvolveBack(hidden, block.first, wanted) : doubleConvolveBack(hidden, block.first, wanted);
-  if (block.shortcut) add(x.values, convolveBack(halve(y, 1), block.shortcut, wanted).values);
+  const x = block.placed ? placeConvolveBack(hidden, block.first, code.values) : doubleConvolveBack(hidden, block.first, code.values);
+  if (block.shortcut) add(x.values, convolveBack(halve(y, 1), block.shortcut, code.values).values);
   return x;
 }
 
@@ -236,12 +234,6 @@ function gated(values, gate) {
 function positive(values) {
   const gate = new Uint8Array(values.length);
   for (let place = 0; place < values.length; place += 1) gate[place] = values[place] > 0 ? 1 : 0;
-  return gate;
-}
-
-function active(values) {
-  const gate = new Uint8Array(values.length);
-  for (let place = 0; place < values.length; place += 1) gate[place] = values[place] !== 0 ? 1 : 0;
   return gate;
 }
 

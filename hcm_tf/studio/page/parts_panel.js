@@ -106,7 +106,7 @@ export class PartsPanel {
     paintPart(byId("part"), await picture.part(level, unit.unit), model);
     byId("name").value = names.of(level, unit.unit);
     const share = this.ranked[level].find((one) => one.unit === unit.unit)?.share ?? 0;
-    byId("about").textContent = `What it draws, by itself. It makes ${percent(share)} of what is marked.`;
+    byId("about").textContent = `What it draws, by itself, in raised contrast. It makes ${percent(share)} of what is marked.`;
     const { children, below } = await picture.edges(level, unit.unit);
     await this.family(byId("children"), level + 1, children, "It goes straight into the picture.");
     await this.family(byId("parents"), level - 1, below[level - 1], "Nothing is larger: it comes from the latent.");
