@@ -28,7 +28,7 @@ USES = {
     "features": "config data errors images metrics startup",
     "runs": "config data errors files images losses networks operations prior training",
     "explain": "command config data errors files images networks prior runs startup",
-    "studio": "command errors explain networks prior runs startup",
+    "studio": "command errors explain files layers networks prior runs startup",
     "evaluate": (
         "command config data errors explain features files images metrics networks "
         "prior runs startup version"

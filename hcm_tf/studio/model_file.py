@@ -4,11 +4,8 @@ The layout is that of `wire`: the header is the studio's description of the mode
 under `scales`, the factor of the equalised learning rate of every kernel.
 """
 
-import pathlib
-
 import numpy as np
 
-from hcm_tf import files
 from hcm_tf.errors import UserError
 from hcm_tf.layers import EqualizedConv2D, EqualizedDense
 from hcm_tf.networks.blocks import DownBlock, GeneratorBlock
@@ -53,15 +50,6 @@ def pack(engine: Engine) -> bytes:
         )
     flat = {name: smallest(array.ravel()) for name, array in arrays.items()}
     return wire.pack({**engine.model, "scales": scales}, flat)
-
-
-def write(path: pathlib.Path, engine: Engine) -> None:
-    """Writes the file of a run.
-
-    Raises:
-        UserError: as `pack`.
-    """
-    files.write(path, pack(engine))
 
 
 def smallest(values: np.ndarray) -> np.ndarray:
