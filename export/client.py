@@ -80,7 +80,8 @@ def draw(
     """Draws one image a seed, in several concurrent requests.
 
     Args:
-        predict: `(seeds, seconds)` -> PNG files; raises Unavailable to be tried again.
+        predict: `(seeds, seconds)` -> PNG files; raises Unavailable to be tried again,
+            TimeoutError when the seconds are over.
         seeds: int32 `(count,)`.
         batch: images in a request.
         concurrency: requests at once.
@@ -113,16 +114,17 @@ def _until_available(
     predict: Predict, seeds: np.ndarray, deadline: float
 ) -> list[bytes]:
     end = time.monotonic() + deadline
+    reason = "it has not ended"  # Why there is none yet: what the last attempt said.
     for attempt in itertools.count():
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt) * random.uniform(0.5, 1)
         try:
             files = predict(seeds, max(0.001, end - time.monotonic()))
-        except Unavailable as error:
-            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt) * random.uniform(
-                0.5, 1
-            )
+        except (Unavailable, TimeoutError) as error:
+            # A last attempt that the deadline cut says nothing; the one before did.
+            reason = str(error) or reason
             if time.monotonic() + pause >= end:
                 raise UserError(
-                    f"no answer within {deadline:g} s ({error}). Is the server "
+                    f"no answer within {deadline:g} s ({reason}). Is the server "
                     "running, and is --url right?"
                 ) from error
             time.sleep(pause)

@@ -22,8 +22,8 @@ def grpc_predict(address: str, model: str) -> Predict:
         model: its name at the server.
 
     Returns:
-        The function that asks; it raises Unavailable, or UserError where asking again
-        does not help.
+        The function that asks; it raises Unavailable, TimeoutError, or UserError where
+        asking again does not help.
 
     Raises:
         UserError: no port.
@@ -56,6 +56,8 @@ def grpc_predict(address: str, model: str) -> Predict:
             reason = shown(error.details())
             if error.code() == grpc.StatusCode.UNAVAILABLE:
                 raise Unavailable(reason) from error
+            if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise TimeoutError from error
             raise UserError(
                 f"{address} answered {error.code().name}: {reason}"
             ) from error

@@ -14,7 +14,8 @@ MAXIMUM_MESSAGE = 256 * 2**20
 LONGEST_REASON = 300
 BATCHING_FILE = pathlib.Path(__file__).parent / "serving" / "batching.config"
 
-# Seeds, int32 `(n,)`, and the seconds left -> n PNG files.
+# Seeds, int32 `(n,)`, and the seconds left -> n PNG files. Raises Unavailable, or
+# TimeoutError without a message when the seconds are over.
 Predict = Callable[[np.ndarray, float], list[bytes]]
 
 

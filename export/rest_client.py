@@ -40,8 +40,8 @@ def rest_predict(url: str, model: str) -> Predict:
         model: its name at the server.
 
     Returns:
-        The function that asks; it raises Unavailable, or UserError where asking again
-        does not help.
+        The function that asks; it raises Unavailable, TimeoutError, or UserError where
+        asking again does not help.
 
     Raises:
         UserError: not such a URL.
@@ -62,8 +62,8 @@ def rest_predict(url: str, model: str) -> Predict:
             if error.code == 503:
                 raise Unavailable(reason) from error
             raise UserError(f"{target} answered {error.code}: {reason}") from error
-        except TimeoutError as error:
-            raise UserError(f"{target}: no answer within {seconds:.1f} s") from error
+        except TimeoutError:
+            raise TimeoutError from None  # A socket's own says "timed out".
         except (OSError, http.client.IncompleteRead) as error:
             raise Unavailable(shown(error)) from error
         except http.client.HTTPException as error:

@@ -96,7 +96,7 @@ def test_unavailable_for_too_long_is_an_error(predict, server):
 def test_deadline_ends_a_request_that_hangs(predict, server):
     server.delay = threading.Event()
     try:
-        with pytest.raises(UserError, match=r"DEADLINE_EXCEEDED|no answer within"):
+        with pytest.raises(UserError, match="no answer within"):
             draw(predict, count=1, deadline=0.5)
     finally:
         server.delay.set()
@@ -279,7 +279,7 @@ def test_odd_answers_are_one_line_of_text(reply, told, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("reply", "told"),
-    [(raw(b""), "no answer within 0.5 s"), (http(b"x", "503 Busy"), "0.5 s (Busy)")],
+    [(raw(b""), "no answer within 1.5 s"), (http(b"x", "503 Busy"), "1.5 s (Busy)")],
 )
 def test_what_may_pass_is_tried_again(reply, told):
     asked = []
@@ -291,7 +291,7 @@ def test_what_may_pass_is_tried_again(reply, told):
     with odd_servers.serve(counting) as port:
         predict = client.rest_predict(f"http://127.0.0.1:{port}", "generator")
         with pytest.raises(UserError, match=re.escape(told)):
-            draw(predict, count=1, deadline=0.5)
+            draw(predict, count=1, deadline=1.5)
     assert 2 <= len(asked) <= 6
 
 
@@ -299,8 +299,22 @@ def test_an_answer_cut_short_is_tried_again():
     short = raw(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{")
     with odd_servers.serve(short) as port:
         predict = client.rest_predict(f"http://127.0.0.1:{port}", "generator")
-        with pytest.raises(UserError, match=r"no answer within 0.5 s \(IncompleteR"):
-            draw(predict, count=1, deadline=0.5)
+        with pytest.raises(UserError, match=r"no answer within 1.5 s \(IncompleteR"):
+            draw(predict, count=1, deadline=1.5)
+
+
+def test_a_last_attempt_that_is_cut_hides_no_reason():
+    """Whose seconds are few, because the attempts before had used them."""
+
+    def predict(seeds, seconds):
+        if seconds > 0.15:
+            raise prediction.Unavailable("the model is being loaded")
+        time.sleep(seconds)
+        raise TimeoutError
+
+    told = r"no answer within 0.2 s \(the model is being loaded\)"
+    with pytest.raises(UserError, match=told):
+        draw(predict, count=1, deadline=0.2)
 
 
 DRIPPED = {
@@ -344,7 +358,7 @@ def test_the_command_ends_while_a_server_drips(tmp_path):
         )
         taken = time.monotonic() - began
     assert done.returncode == 1
-    assert "no answer within 2.0 s" in done.stderr
+    assert "no answer within 2 s" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert 2.0 <= taken < 30.0
 

@@ -9,8 +9,8 @@ from hcm_tf.studio import site
 from hcm_tf.studio.engine import Engine
 
 
-@pytest.fixture(scope="session")
-def browser():
+@pytest.fixture(scope="module")  # While one runs, the process has an event loop, and
+def browser():  # tests elsewhere can neither start another browser nor asyncio.
     with chromium() as running:
         yield running
 
