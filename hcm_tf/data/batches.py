@@ -67,7 +67,7 @@ def make_batches(
         # By NumPy, because a tensor of all images would be a copy in memory. It takes
         # as long as `tf.gather` (BUILD_NOTES.md).
         chosen = tf.numpy_function(
-            lambda numbers: np.asarray(images[numbers]),
+            lambda numbers: images[numbers],
             [indices],
             tf.uint8,
             stateful=False,
