@@ -71,9 +71,11 @@ def export(
     train, held_out = data.load(run.config.data, model.image_size, model.image_channels)
     real = count // 2
     kinds = sorted(held_out.label_names)
-    images = np.concatenate([held_out.images[:real], train.images])[:real]
+    images = np.concatenate([held_out.images[:real], train.images[:real]])[:real]
     labels = {
-        kind: np.concatenate([held_out.labels[kind][:real], train.labels[kind]])[:real]
+        kind: np.concatenate([held_out.labels[kind][:real], train.labels[kind][:real]])[
+            :real
+        ]
         for kind in kinds
     }
     latents = np.concatenate(

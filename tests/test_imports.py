@@ -24,7 +24,7 @@ USES = {
     "layers": "operations sparsity",
     "networks": "config layers operations sparsity",
     "training": "losses prior sparsity",
-    "data": "config errors",
+    "data": "config errors files",
     "features": "config data errors images metrics startup",
     "runs": "config data errors files images losses networks operations prior training",
     "explain": "command config data errors files images networks prior runs startup",

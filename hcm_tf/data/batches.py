@@ -4,13 +4,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hcm_tf.data.order import FLIP, chosen_images, key
 from hcm_tf.errors import UserError
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-# Independent streams of random numbers from one seed.
-_ORDER, _FLIP = 0, 1
 
 
 def make_batches(
@@ -24,12 +22,13 @@ def make_batches(
 ) -> "tf.data.Dataset":
     """Shuffled batches without end; a resumed run gets the batches it would have got.
 
-    Every epoch is a new permutation of the images, keyed on (seed, epoch), and drops
+    Every epoch has each image once, in an order of its own (`chosen_images`), and drops
     what does not fill a batch. Nothing is stored between steps, so starting at a later
     step gives the same batches, without touching the images of the skipped ones.
 
     Args:
-        images: uint8 `(n, height, width, channels)`; kept in memory once, as uint8.
+        images: uint8 `(n, height, width, channels)`, in memory or mapped from a file;
+            never copied, but for the images of a batch.
         batch_size: images in a batch, over all replicas.
         seed: key of the order and of the flips.
         start_step: first step, counted from the start of training.
@@ -61,39 +60,31 @@ def make_batches(
             f"`batch_order` must be a permutation of range({batch_size}). "
             f"Received: {batch_order}"
         )
-    steps_per_epoch = count // batch_size
-    with tf.device("CPU"):  # Not on the accelerator, whose memory is for the networks.
-        # Captured by the functions below, so never a constant of a 2 GB graph.
-        pixels = tf.constant(images, tf.uint8)
+    with tf.device("CPU"):
         layout = tf.constant(batch_order, tf.int64)
 
-    def key(stream: int, number: "tf.Tensor") -> "tf.Tensor":
-        base = tf.constant([seed, stream], tf.int64)
-        return tf.random.experimental.stateless_fold_in(base, number)
-
-    def epoch_of_indices(epoch: "tf.Tensor") -> "tf.data.Dataset":
-        order = tf.random.experimental.stateless_shuffle(
-            tf.range(count, dtype=tf.int64), seed=key(_ORDER, epoch)
+    def gathered(indices: "tf.Tensor") -> "tf.Tensor":
+        # By NumPy, because a tensor of all images would be a copy in memory. It takes
+        # as long as `tf.gather` (BUILD_NOTES.md).
+        chosen = tf.numpy_function(
+            lambda numbers: images[numbers],
+            [indices],
+            tf.uint8,
+            stateful=False,
         )
-        order = order[: steps_per_epoch * batch_size]
-        order = tf.reshape(order, (steps_per_epoch, batch_size))
-        steps = epoch * steps_per_epoch + tf.range(steps_per_epoch, dtype=tf.int64)
-        return tf.data.Dataset.from_tensor_slices((steps, order))
+        return tf.ensure_shape(chosen, (batch_size, *images.shape[1:]))
 
     def batch(step: "tf.Tensor", indices: "tf.Tensor") -> dict[str, "tf.Tensor"]:
-        chosen = tf.gather(pixels, tf.gather(indices, layout))
+        chosen = gathered(tf.gather(indices, layout))
         if horizontal_flip:
-            flip = tf.random.stateless_uniform([batch_size], key(_FLIP, step)) < 0.5
-            flip = tf.gather(flip, layout)[:, tf.newaxis, tf.newaxis, tf.newaxis]
+            flip = tf.random.stateless_uniform([batch_size], key(seed, FLIP, step))
+            flip = tf.gather(flip < 0.5, layout)[:, tf.newaxis, tf.newaxis, tf.newaxis]
             chosen = tf.where(flip, chosen[:, :, ::-1], chosen)
         # As images.to_float does.
         return {"image": tf.cast(chosen, tf.float32) / 127.5 - 1.0}
 
-    first_epoch, skipped = divmod(start_step, steps_per_epoch)
     dataset = (
-        tf.data.Dataset.counter(first_epoch)
-        .flat_map(epoch_of_indices)
-        .skip(skipped)
+        chosen_images(count, batch_size, seed=seed, start_step=start_step)
         .map(batch, num_parallel_calls=tf.data.AUTOTUNE)
         .apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
         .prefetch(tf.data.AUTOTUNE)

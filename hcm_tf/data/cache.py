@@ -1,25 +1,32 @@
-"""Decoded and resized images on disk, so that a second run starts in seconds."""
+"""Decoded and resized images, kept for the next run: ready in seconds.
 
+They are mapped from files, so that a set may be larger than the memory.
+"""
+
+import contextlib
 import hashlib
 import json
 import os
 import pathlib
 import re
-import tempfile
-import zipfile
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 from absl import logging
 
 from hcm_tf.config import DataConfig
-from hcm_tf.data.image_set import ImageSet
+from hcm_tf.data import free_memory
+from hcm_tf.data.entry import Pair, Unwritable, read, store, tell, writing
+from hcm_tf.data.source import Source, in_memory
+from hcm_tf.errors import UserError
 
-_VERSION = 1  # To be raised when the same key would give other images.
+try:
+    import fcntl
+except ImportError:  # Windows has none.
+    fcntl = None
+
+_VERSION = 2  # To be raised when the same key would give other images.
 _DIRECTORY = "hcm_tf_cache"
-
-Pair = tuple[ImageSet, ImageSet]
 
 
 def data_directory(config: DataConfig) -> pathlib.Path:
@@ -28,64 +35,76 @@ def data_directory(config: DataConfig) -> pathlib.Path:
     return pathlib.Path(config.data_dir or default).expanduser()
 
 
-def cached(config: DataConfig, key: dict[str, Any], make: Callable[[], Pair]) -> Pair:
-    """The training and held-out images from the cache, or made and then cached.
+def stamp(path: pathlib.Path) -> tuple[int, int]:
+    """For a key: a file's size and when it was changed; zeros if it is not there."""
+    try:
+        status = path.stat()
+    except OSError:  # A dangling link: reading it fails, and is reported then.
+        return (0, 0)
+    return status.st_size, status.st_mtime_ns
+
+
+def cached(config: DataConfig, key: dict[str, Any], source: Source) -> Pair:
+    """The training and held-out images from the cache, stored there first if need be.
+
+    Where the cache cannot be written, images that fit are read into memory.
 
     Args:
         config: gives the directory and the name.
         key: everything that the images depend on, as JSON values.
-        make: reads the images from their source.
+        source: reads the images.
+
+    Raises:
+        UserError: the cache cannot be written, and they do not fit into memory.
     """
     text = json.dumps({"version": _VERSION, **key}, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:20]
     name = re.sub(r"[^A-Za-z0-9]+", "_", config.dataset)[-40:]
-    path = data_directory(config) / _DIRECTORY / f"{name}-{digest}.npz"
+    entry = data_directory(config) / _DIRECTORY / f"{name}-{digest}"
+    found = read(entry)
+    if found:
+        return found
     try:
-        return _read(path)
-    except FileNotFoundError:
-        pass
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        logging.warning("The cache %s is not readable, and is rebuilt: %s", path, error)
-    pair = make()
-    try:
-        _write(path, pair)
-    except OSError as error:
-        logging.warning("The images are not cached in %s: %s", path.parent, error)
+        with _alone(entry):
+            found = read(entry)  # Another process may have just stored it.
+            if found is None:
+                store(entry, source)
+                found = read(entry)
+            if found is None:
+                raise Unwritable("what was written cannot be read")
+            return found
+    except Unwritable as error:
+        return _without_cache(source, entry.parent, str(error))
+
+
+def _without_cache(source: Source, directory: pathlib.Path, reason: str) -> Pair:
+    needed, free = source.bytes / 1e9, free_memory.available() / 1e9
+    if needed > free:
+        raise UserError(
+            f"The images of {source.name} take {needed:.1f} GB, more than the "
+            f"{free:.1f} GB of memory that are free, and they are not cached in "
+            f"{directory}: {reason}. Make room there, name another directory with "
+            "--data_dir, or lower --max_images."
+        )
+    logging.warning("The images are not cached in %s: %s", directory, reason)
+    pair = in_memory(source)
+    tell(source.notes)
     return pair
 
 
-def _write(path: pathlib.Path, pair: Pair) -> None:
-    arrays = {}
-    for split, images in zip(("train", "held_out"), pair, strict=True):
-        arrays[f"{split}/images"] = images.images
-        for kind, label in images.labels.items():
-            arrays[f"{split}/labels/{kind}"] = label
-    about = {"name": pair[0].name, "label_names": pair[0].label_names}
-    arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            np.savez(file, **arrays)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _read(path: pathlib.Path) -> Pair:
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        about = json.loads(arrays["about"].tobytes())
-        train, held_out = (
-            ImageSet(
-                images=arrays[f"{split}/images"],
-                labels={
-                    kind: arrays[f"{split}/labels/{kind}"]
-                    for kind in about["label_names"]
-                },
-                label_names=about["label_names"],
-                name=about["name"],
-            )
-            for split in ("train", "held_out")
-        )
-    return train, held_out
+@contextlib.contextmanager
+def _alone(entry: pathlib.Path) -> Iterator[None]:
+    """Waits until no other process stores the same; the lock's file stays, empty."""
+    with writing():
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        lock = entry.with_name(f".{entry.name}.lock").open("a")
+    with lock:
+        if fcntl is not None:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                logging.warning("Waiting for another process, which stores %s.", entry)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            except OSError as error:  # Some network file systems have no locks.
+                logging.warning("%s cannot be locked: %s", entry, error)
+        yield

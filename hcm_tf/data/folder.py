@@ -1,6 +1,6 @@
 """Images from a folder: any common format and size, flat or nested."""
 
-import itertools
+import hashlib
 import os
 import pathlib
 import warnings
@@ -9,15 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tqdm
-from absl import logging
 from PIL import Image
 
 from hcm_tf.config import DataConfig
 from hcm_tf.data import image_file
-from hcm_tf.data.cache import cached
+from hcm_tf.data.cache import cached, stamp
 from hcm_tf.data.held_out import held_out_count
-from hcm_tf.data.image_set import ImageSet, fill
+from hcm_tf.data.image_set import ImageSet
 from hcm_tf.data.resizing import ImageFormat
+from hcm_tf.data.source import Example, Source
 from hcm_tf.errors import UserError
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -40,40 +40,38 @@ def read(
     """
     root = pathlib.Path(directory).expanduser()
     paths = _find(root)
-    folders = sorted({path.parent.as_posix() for path in paths})
+    folders = {name: number for number, name in enumerate(_folders(paths))}
+    nested = len(folders) > 1
+    most = len(paths)
+    if config.max_images:
+        most = min(most, config.max_images + config.held_out)
+    notes: list[str] = []
+
+    def examples() -> Iterator[Example]:
+        for path, image in _readable(root, paths, most, image_format, notes):
+            yield image, {"folder": folders[_folder(path)]} if nested else {}
+
+    source = Source(
+        name=config.dataset,
+        shape=image_format.shape,
+        label_names={"folder": list(folders)} if nested else {},
+        most=most,
+        examples=examples,
+        divide=lambda count: held_out_count(count, config.held_out, str(root)),
+        limit=config.max_images,
+        notes=notes,
+    )
     key = {
         "folder": str(root.resolve()),
-        "files": [(str(path), *_stamp(root / path)) for path in paths],
+        "files": _digest(root, paths),
         "format": vars(image_format),
         "limits": [config.max_images, config.held_out],
     }
-
-    def make() -> tuple[ImageSet, ImageSet]:
-        wanted = len(paths)
-        if config.max_images:
-            wanted = min(wanted, config.max_images + config.held_out)
-        used = []
-        images = fill(
-            _readable(root, paths, wanted, image_format, used),
-            (wanted, *image_format.shape),
-        )
-        held_out = held_out_count(len(images), config.held_out, str(root))
-        labels = np.array([folders.index(path.parent.as_posix()) for path in used])
-        nested = len(folders) > 1
-        every = ImageSet(
-            images=images,
-            labels={"folder": labels} if nested else {},
-            label_names={"folder": folders} if nested else {},
-            name=config.dataset,
-        )
-        stop = held_out + (config.max_images or len(every))
-        return every.part(held_out, stop), every.part(0, held_out)
-
-    return cached(config, key, make)
+    return cached(config, key, source)
 
 
-def _find(root: pathlib.Path) -> list[pathlib.Path]:
-    """Relative paths of the image files, sorted; hidden files are left out."""
+def _find(root: pathlib.Path) -> list[str]:
+    """Relative paths of the image files, in order; hidden files are left out."""
     if not root.is_dir():
         problem = "is a file" if root.exists() else "does not exist"
         raise UserError(f"{root} {problem}: give a directory of images.")
@@ -84,74 +82,85 @@ def _find(root: pathlib.Path) -> list[pathlib.Path]:
             "permissions, or choose another directory."
         ) from error
 
+    # Not `pathlib.Path`: a million of those take three times the memory.
     paths = []
-    for parent, children, files in os.walk(root, onerror=refuse):
+    for parent, children, names in os.walk(root, onerror=refuse):
         children[:] = [child for child in children if not child.startswith(".")]
+        relative = os.path.relpath(parent, root)
         paths += [
-            pathlib.Path(parent, file).relative_to(root)
-            for file in files
-            if file.lower().endswith(EXTENSIONS) and not file.startswith(".")
+            os.path.normpath(os.path.join(relative, name))
+            for name in names
+            if name.lower().endswith(EXTENSIONS) and not name.startswith(".")
         ]
     if not paths:
         raise UserError(
             f"{root} has no images: none of its files ends in {', '.join(EXTENSIONS)}."
         )
-    return sorted(paths)
+    # By directory and then by name, whatever character comes before a separator.
+    return sorted(paths, key=lambda path: path.replace(os.sep, "\0"))
 
 
-def _stamp(path: pathlib.Path) -> tuple[int, int]:
-    try:
-        status = path.stat()
-    except OSError:  # A dangling link: reading it fails, and is reported then.
-        return (0, 0)
-    return status.st_size, status.st_mtime_ns
+def _folder(path: str) -> str:
+    return pathlib.PurePath(path).parent.as_posix()
+
+
+def _folders(paths: list[str]) -> list[str]:
+    return sorted({_folder(path) for path in paths})
+
+
+def _digest(root: pathlib.Path, paths: list[str]) -> str:
+    """SHA-256 of the names, sizes and times of all files."""
+    found = hashlib.sha256()
+    for path in paths:
+        found.update(os.fsencode(path))
+        found.update("\0{}\0{}\n".format(*stamp(root / path)).encode())
+    return found.hexdigest()
 
 
 def _readable(
     root: pathlib.Path,
-    paths: list[pathlib.Path],
+    paths: list[str],
     wanted: int,
     image_format: ImageFormat,
-    used: list[pathlib.Path],
-) -> Iterator[np.ndarray]:
-    """The first `wanted` readable images, in random order; appends paths to `used`."""
+    notes: list[str],
+) -> Iterator[tuple[str, np.ndarray]]:
+    """The first `wanted` readable images, in random order; notes what is left out."""
     order = np.random.default_rng(_ORDER_SEED).permutation(len(paths))
-    shuffled = [paths[position] for position in order]
-    failures = []
+    found, failures, named = 0, 0, []
     with tqdm.tqdm(total=wanted, desc="Reading", disable=None) as progress:
-        for path, result in zip(
-            shuffled, _decode_in_threads(root, shuffled, image_format), strict=True
-        ):
+        for path, result in _decode_in_threads(root, paths, order, image_format):
             if isinstance(result, str):
-                failures.append(f"{path} ({result})")
+                failures += 1
+                if failures <= _NAMED_FAILURES:
+                    named.append(f"{path} ({result})")
                 continue
-            used.append(path)
+            found += 1
             progress.update()
-            yield result
-            if len(used) == wanted:
+            yield path, result
+            if found == wanted:
                 break
     if failures:
-        logging.warning(
-            "%d file(s) in %s cannot be read and are left out: %s%s",
-            *(len(failures), root, ", ".join(failures[:_NAMED_FAILURES])),
-            ", ..." if len(failures) > _NAMED_FAILURES else "",
+        more = ", ..." if failures > _NAMED_FAILURES else ""
+        notes.append(
+            f"{failures} file(s) in {root} cannot be read and are left out: "
+            f"{', '.join(named)}{more}"
         )
 
 
 def _decode_in_threads(
-    root: pathlib.Path, paths: list[pathlib.Path], image_format: ImageFormat
-) -> Iterator[np.ndarray | str]:
-    """For each path the image, or why there is none; Pillow frees the GIL."""
-    remaining = iter(paths)
+    root: pathlib.Path, paths: list[str], order: np.ndarray, image_format: ImageFormat
+) -> Iterator[tuple[str, np.ndarray | str]]:
+    """Each path with its image, or why there is none; Pillow frees the GIL."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        while some := list(itertools.islice(remaining, _READ_AT_ONCE)):
+        for start in range(0, len(order), _READ_AT_ONCE):
+            some = [paths[place] for place in order[start : start + _READ_AT_ONCE]]
             # Pillow warns about oddities that do not keep an image from being read.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 results = list(
                     pool.map(lambda path: _decode_one(root / path, image_format), some)
                 )
-            yield from results
+            yield from zip(some, results, strict=True)
 
 
 def _decode_one(path: pathlib.Path, image_format: ImageFormat) -> np.ndarray | str:

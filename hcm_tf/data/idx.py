@@ -1,15 +1,22 @@
 """MNIST's file format, IDX: Fashion-MNIST and MNIST from local files."""
 
+import contextlib
 import gzip
+import math
 import pathlib
 import zlib
+from collections.abc import Iterator
+from typing import BinaryIO
 
 import numpy as np
 import tqdm
 
 from hcm_tf.config import DataConfig
-from hcm_tf.data.image_set import ImageSet, fill
+from hcm_tf.data import image_file
+from hcm_tf.data.cache import cached, stamp
+from hcm_tf.data.image_set import ImageSet
 from hcm_tf.data.resizing import ImageFormat
+from hcm_tf.data.source import Example, Source
 from hcm_tf.errors import UserError
 
 # Debian's package dataset-fashion-mnist installs the files here.
@@ -66,45 +73,72 @@ def read(
     Raises:
         UserError: a file is damaged, or is no IDX file.
     """
-    train = _read_split(config, directory, "train", config.max_images, image_format)
-    held_out = _read_split(config, directory, "test", config.held_out, image_format)
-    return train, held_out
+    paths = [_file(directory, name) for pair in _FILES.values() for name in pair]
+    key = {
+        "idx": [(str(path.resolve()), *stamp(path)) for path in paths],
+        "format": vars(image_format),
+        "limits": [config.max_images, config.held_out],
+    }
+    counts = {split: _count(directory, split) for split in _FILES}
+    held_out = min(config.held_out, counts["test"])
+    train = min(config.max_images or counts["train"], counts["train"])
+
+    def examples() -> Iterator[Example]:
+        with tqdm.tqdm(desc="Resizing", total=held_out + train, disable=None) as bar:
+            for split, count in (("test", held_out), ("train", train)):
+                for example in _split(config, directory, split, image_format, count):
+                    bar.update()
+                    yield example
+
+    source = Source(
+        name=config.dataset,
+        shape=image_format.shape,
+        label_names={"label": list(_NAMES[config.dataset])},
+        most=held_out + train,
+        examples=examples,
+        divide=lambda count: held_out,
+    )
+    return cached(config, key, source)
 
 
-def _read_split(
+def _count(directory: pathlib.Path, split: str) -> int:
+    """How many images a split has, and labels of the right kind."""
+    images, labels = (shape_of(_file(directory, name)) for name in _FILES[split])
+    if (
+        len(images) != 3
+        or labels != images[:1]
+        or not 0 < math.prod(images[1:]) <= image_file.MAXIMUM_PIXELS
+    ):
+        raise UserError(
+            f"The {split} files in {directory} do not fit each other: images "
+            f"{images}, labels {labels}. Fetch them again."
+        )
+    return images[0]
+
+
+def _split(
     config: DataConfig,
     directory: pathlib.Path,
     split: str,
-    limit: int,
     image_format: ImageFormat,
-) -> ImageSet:
-    images, labels = (read_idx(_file(directory, name)) for name in _FILES[split])
-    names = _NAMES[config.dataset]
-    if images.ndim != 3 or labels.shape != images.shape[:1] or not images.size:
-        raise UserError(
-            f"The {split} files in {directory} do not fit each other: images "
-            f"{images.shape}, labels {labels.shape}. Fetch them again."
-        )
-    if labels.max() >= len(names):
-        raise UserError(
-            f"The {split} labels in {directory} go up to {labels.max()}, and "
-            f"{config.dataset} has {len(names)} classes. Fetch the files again."
-        )
-    images, labels = images[: limit or None], labels[: limit or None]
-    progress = tqdm.tqdm(images, desc=f"Resizing {split}", disable=None)
-    return ImageSet(
-        images=fill(
-            map(image_format.apply_to_array, progress),
-            (len(images), *image_format.shape),
-        ),
-        labels={"label": labels.astype(np.int64)},
-        label_names={"label": list(names)},
-        name=config.dataset,
-    )
+    count: int,
+) -> Iterator[Example]:
+    """The first images of a split, converted, with their labels."""
+    classes = len(_NAMES[config.dataset])
+    images, labels = (items(_file(directory, name)) for name in _FILES[split])
+    for number, (pixels, label) in enumerate(zip(images, labels, strict=True)):
+        if number == count:  # Not before, or the end of a file would go unchecked.
+            break
+        if label >= classes:
+            raise UserError(
+                f"The {split} labels in {directory} go up to {label} or more, and "
+                f"{config.dataset} has {classes} classes. Fetch the files again."
+            )
+        yield image_format.apply_to_array(pixels), {"label": int(label)}
 
 
-def read_idx(path: pathlib.Path) -> np.ndarray:
-    """The array of an IDX file of unsigned bytes, plain or gzip.
+def shape_of(path: pathlib.Path) -> tuple[int, ...]:
+    """The shape of the array in an IDX file of unsigned bytes, plain or gzip.
 
     The format: two zero bytes, the type (8), the rank; each dimension as a big-endian
     32-bit integer; the values.
@@ -112,19 +146,53 @@ def read_idx(path: pathlib.Path) -> np.ndarray:
     Raises:
         UserError: the file is damaged, or is no such file.
     """
+    with _opened(path) as file:
+        return _header(path, file)
+
+
+def items(path: pathlib.Path) -> Iterator[np.ndarray]:
+    """The items of the array in an IDX file, one after the other; see `shape_of`.
+
+    Raises:
+        UserError: the file is damaged, or is no such file.
+    """
+    with _opened(path) as file:
+        count, *shape = _header(path, file)
+        length = math.prod(shape)
+        for _ in range(count):
+            content = file.read(length)
+            if len(content) != length:
+                raise _cut_short(path)
+            yield np.frombuffer(content, np.uint8).reshape(shape)
+        if file.read(1):
+            raise _cut_short(path)
+
+
+@contextlib.contextmanager
+def _opened(path: pathlib.Path) -> Iterator[BinaryIO]:
     try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+            yield file
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path} cannot be read: {error}. Fetch it again.") from error
-    if len(content) < 4 or content[:3] != b"\x00\x00\x08":
+
+
+def _header(path: pathlib.Path, file: BinaryIO) -> tuple[int, ...]:
+    start = file.read(4)
+    if len(start) < 4 or start[:3] != b"\x00\x00\x08" or not start[3]:
         raise UserError(f"{path} is not an IDX file of bytes. Fetch it again.")
-    start = 4 + 4 * content[3]
-    shape = tuple(int(size) for size in np.frombuffer(content[4:start], ">u4"))
-    if len(shape) != content[3] or len(content) - start != np.prod(shape, dtype=int):
-        raise UserError(f"{path} is cut short. Fetch it again.")
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    sizes = file.read(4 * start[3])
+    if len(sizes) != 4 * start[3]:
+        raise _cut_short(path)
+    shape = tuple(int(size) for size in np.frombuffer(sizes, ">u4"))
+    length = len(start) + len(sizes) + math.prod(shape)
+    if path.suffix != ".gz" and path.stat().st_size != length:
+        raise _cut_short(path)
+    return shape
+
+
+def _cut_short(path: pathlib.Path) -> UserError:
+    return UserError(f"{path} is cut short, or too long. Fetch it again.")
 
 
 def _file(directory: pathlib.Path, name: str) -> pathlib.Path | None:

@@ -1,8 +1,7 @@
-"""A set of square images in memory, with their labels."""
+"""A set of square images, in memory or in a file, with their labels."""
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable
 
 import numpy as np
 
@@ -12,22 +11,28 @@ class ImageSet:
     """Images of one size, and what is known about each.
 
     Attributes:
-        images: uint8 `(n, size, size, channels)`, in [0, 255].
+        images: uint8 `(n, size, size, channels)`, in [0, 255]; an array mapped from a
+            file where they come from the cache, which stays on the disk until it is
+            used.
         labels: for each kind of label, int64 `(n,)`: indices into its names.
         label_names: for each kind of label, the names.
         name: the data set's name, as in `DataConfig.dataset`.
+        known_digest: what `digest` gives, where it is known.
     """
 
     images: np.ndarray
     labels: dict[str, np.ndarray]
     label_names: dict[str, list[str]]
     name: str
+    known_digest: str | None = None
 
     def __len__(self) -> int:
         return len(self.images)
 
     def digest(self) -> str:
         """SHA-256 of the pixels and their shape, in hexadecimal."""
+        if self.known_digest:
+            return self.known_digest
         found = hashlib.sha256(str(self.images.shape).encode())
         found.update(np.ascontiguousarray(self.images))
         return found.hexdigest()
@@ -38,18 +43,5 @@ class ImageSet:
             self,
             images=self.images[start:stop],
             labels={kind: label[start:stop] for kind, label in self.labels.items()},
+            known_digest=None,
         )
-
-
-def fill(images: Iterable[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
-    """Stacks images as they come, so that they are in memory only once.
-
-    Args:
-        images: uint8, each of shape `shape[1:]`.
-        shape: of the result, if there are `shape[0]` images; fewer give fewer.
-    """
-    stacked = np.empty(shape, np.uint8)
-    count = 0
-    for count, image in enumerate(images, start=1):
-        stacked[count - 1] = image
-    return stacked[:count]

@@ -18,14 +18,18 @@ import tqdm
 from hcm_tf.config import DataConfig
 from hcm_tf.data.cache import cached, data_directory
 from hcm_tf.data.held_out import held_out_count
-from hcm_tf.data.image_set import ImageSet, fill
+from hcm_tf.data.image_set import ImageSet
 from hcm_tf.data.resizing import ImageFormat
+from hcm_tf.data.source import Example, Source
 from hcm_tf.errors import UserError
 
 _CONNECT_SECONDS = 4.0
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 _PORTS = {"http": 80, "ftp": 21}
 _NAMED_FILES = 6
+
+# A split, the first of its examples, and the one after the last.
+Part = tuple[str, int, int]
 
 
 def prepared(config: DataConfig) -> tfds.core.DatasetBuilder:
@@ -83,24 +87,51 @@ def read(
         "format": vars(image_format),
         "limits": [config.max_images, config.held_out],
     }
+    names = _label_names(builder)
+    parts = _parts(config, builder.info.splits)
+    held_out, train = (stop - start for _, start, stop in parts)
 
-    def make() -> tuple[ImageSet, ImageSet]:
-        splits = builder.info.splits
-        train = "train" if "train" in splits else next(iter(splits))
-        other = next((name for name in ("test", "validation") if name in splits), train)
-        if other != train:
-            parts = (train, 0, config.max_images), (other, 0, config.held_out)
-        else:
-            held_out = held_out_count(
-                splits[train].num_examples, config.held_out, config.dataset
-            )
-            parts = (train, held_out, config.max_images), (train, 0, held_out)
-        return tuple(
-            _read_split(config, builder, image_key, image_format, *part)
-            for part in parts
-        )
+    def examples() -> Iterator[Example]:
+        for part in parts:
+            for example in _split(config, builder, [image_key, *names], *part):
+                yield (
+                    _converted(config, image_format, example[image_key]),
+                    {name: int(example[name]) for name in names},
+                )
 
-    return cached(config, key, make)
+    source = Source(
+        name=config.dataset,
+        shape=image_format.shape,
+        label_names=names,
+        most=held_out + train,
+        examples=examples,
+        divide=lambda count: held_out,
+    )
+    return cached(config, key, source)
+
+
+def _parts(config: DataConfig, splits: tfds.core.SplitDict) -> list[Part]:
+    """What is held out, and what trains."""
+    train = "train" if "train" in splits else next(iter(splits))
+    other = next((name for name in ("test", "validation") if name in splits), train)
+    for split in (other, train):
+        if not splits[split].num_examples:
+            raise UserError(f"The split {split} of {config.dataset} has no images.")
+    available = splits[train].num_examples
+    if other == train:
+        held_out = start = held_out_count(available, config.held_out, config.dataset)
+    else:
+        held_out, start = min(config.held_out, splits[other].num_examples), 0
+    stop = start + (config.max_images or available)
+    return [(other, 0, held_out), (train, start, min(stop, available))]
+
+
+def _label_names(builder: tfds.core.DatasetBuilder) -> dict[str, list[str]]:
+    return {
+        key: list(feature.names or map(str, range(feature.num_classes or 0)))
+        for key, feature in builder.info.features.items()
+        if isinstance(feature, tfds.features.ClassLabel)
+    }
 
 
 def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
@@ -147,48 +178,38 @@ def _image_key(builder: tfds.core.DatasetBuilder) -> str:
     )
 
 
-def _read_split(
-    config: DataConfig,
-    builder: tfds.core.DatasetBuilder,
-    image_key: str,
-    image_format: ImageFormat,
-    split: str,
-    start: int,
-    limit: int,
-) -> ImageSet:
-    """`limit` images of a split from `start` on; all if `limit` is 0."""
-    names = {
-        key: feature.names or [str(label) for label in range(feature.num_classes or 0)]
-        for key, feature in builder.info.features.items()
-        if isinstance(feature, tfds.features.ClassLabel)
-    }
-    available = builder.info.splits[split].num_examples
-    stop = min(start + limit, available) if limit else available
-    labels = {key: [] for key in names}
-
-    def converted() -> Iterator[np.ndarray]:
-        for example in tqdm.tqdm(
-            _stream(builder, split, [image_key, *names], start, stop),
-            desc=f"Reading {config.dataset} {split}",
-            total=stop - start,
-            disable=None,  # Only on a terminal.
-        ):
-            for key, values in labels.items():
-                values.append(int(example[key]))
-            yield image_format.apply_to_array(example[image_key])
-
+def _converted(
+    config: DataConfig, image_format: ImageFormat, pixels: np.ndarray
+) -> np.ndarray:
     try:
-        images = fill(converted(), (stop - start, *image_format.shape))
+        return image_format.apply_to_array(pixels)
     except ValueError as error:
         raise UserError(f"{config.dataset} cannot be used: {error}.") from error
-    if not len(images):
-        raise UserError(f"The split {split} of {config.dataset} has no images.")
-    return ImageSet(
-        images=images,
-        labels={key: np.asarray(values, np.int64) for key, values in labels.items()},
-        label_names={key: list(names[key]) for key in names},
-        name=config.dataset,
-    )
+
+
+def _split(
+    config: DataConfig,
+    builder: tfds.core.DatasetBuilder,
+    keys: list[str],
+    split: str,
+    start: int,
+    stop: int,
+) -> Iterator[dict]:
+    """The examples of a split from `start` to `stop`."""
+    came = 0
+    for example in tqdm.tqdm(
+        _stream(builder, split, keys, start, stop),
+        desc=f"Reading {config.dataset} {split}",
+        total=stop - start,
+        disable=None,  # Only on a terminal.
+    ):
+        came += 1
+        yield example
+    if came != stop - start:
+        raise UserError(
+            f"The split {split} of {config.dataset} ends after {start + came} of "
+            f"{stop} examples: remove {builder.data_path}, and it is prepared again."
+        )
 
 
 def _stream(

@@ -1,9 +1,11 @@
+import hashlib
 import itertools
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from hcm_tf.data import order
 from hcm_tf.data.batches import make_batches
 from hcm_tf.errors import UserError
 from hcm_tf.images import to_float, to_uint8
@@ -65,6 +67,59 @@ def test_a_start_in_the_far_future_is_immediate():
     assert len(set(numbers(take(dataset, 1)[0]))) == 2
 
 
+@pytest.fixture
+def mapped(tmp_path):
+    """Makes an array that is mapped from a file, of another's values."""
+
+    def make(images):
+        np.save(tmp_path / "images.npy", images)
+        return np.load(tmp_path / "images.npy", mmap_mode="r")
+
+    return make
+
+
+@pytest.mark.parametrize("start", [0, 5, 13])
+def test_images_in_a_file_give_the_same_batches(mapped, start):
+    images = np.random.default_rng(0).integers(0, 256, (53, 4, 4, 3), np.uint8)
+    options = {"seed": 2, "horizontal_flip": True, "start_step": start}
+    expected = take(make_batches(images[3:], 8, **options), 14)
+    received = take(make_batches(mapped(images)[3:], 8, **options), 14)
+    np.testing.assert_array_equal(received, expected)
+
+
+@pytest.mark.parametrize("where", ["memory", "file"])
+def test_batches_are_those_of_version_0_4(mapped, where):
+    """The digest of what 0.4.0 gave, so that its runs go on as they would have."""
+    images = np.random.default_rng(0).integers(0, 256, (50, 4, 4, 3), np.uint8)
+    dataset = make_batches(
+        mapped(images) if where == "file" else images,
+        8,
+        seed=3,
+        start_step=4,
+        horizontal_flip=True,
+        batch_order=np.arange(8)[::-1],
+    )
+    found = hashlib.sha256(np.stack(take(dataset, 9)).tobytes()).hexdigest()
+    assert found == "074cc8c40ba216a7e583ea1243291214eef002f86497eb4a43f3aaad13ec511f"
+
+
+@pytest.mark.parametrize("longest", [order.LONGEST_SHUFFLE, 100])
+def test_epochs_from_a_file_have_every_image_once(mapped, monkeypatch, longest):
+    monkeypatch.setattr(order, "LONGEST_SHUFFLE", longest)
+    images = np.arange(1001, dtype=np.uint16).view(np.uint8).reshape(1001, 1, 2, 1)
+    batches = take(make_batches(mapped(images), 7, seed=0), 2 * 143)
+    for epoch in (batches[:143], batches[143:]):
+        seen = to_uint8(np.concatenate(epoch)).reshape(-1, 2).copy().view(np.uint16)
+        assert sorted(seen.ravel()) == list(range(1001))
+
+
+def test_the_images_are_not_copied():
+    """A tensor of them all would be; it needs more than this process may take."""
+    images = np.broadcast_to(np.zeros((1, 64, 64, 3), np.uint8), (2**22, 64, 64, 3))
+    (batch,) = take(make_batches(images, 4, seed=0), 1)  # 52 GB, if they were there.
+    np.testing.assert_array_equal(batch, np.full((4, 64, 64, 3), -1))
+
+
 def test_flips_mirror_about_half_of_the_images():
     images = numbered(100)
     batches = take(make_batches(images, 100, seed=0, horizontal_flip=True), 20)
@@ -101,12 +156,14 @@ def test_batch_order_must_be_a_permutation(order):
         make_batches(numbered(5), 3, seed=0, batch_order=np.array(order))
 
 
-def test_replicas_get_contiguous_parts_of_the_batch():
+@pytest.mark.parametrize("where", ["memory", "file"])
+def test_replicas_get_contiguous_parts_of_the_batch(mapped, where):
     devices = tf.config.list_logical_devices("CPU")
     if len(devices) < 2:
         pytest.skip("needs two logical CPU devices, which tests/conftest.py makes")
     strategy = tf.distribute.MirroredStrategy([device.name for device in devices[:2]])
-    dataset = make_batches(numbered(16), 4, seed=3)
+    images = mapped(numbered(16)) if where == "file" else numbered(16)
+    dataset = make_batches(images, 4, seed=3)
     expected = take(dataset, 6)
     distributed = iter(strategy.experimental_distribute_dataset(dataset))
     for batch in expected:

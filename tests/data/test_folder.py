@@ -22,7 +22,7 @@ def root(tmp_path):
 
 def write_images(root, count, extension="png", start=0):
     """Plain images: the grey value of each is its number."""
-    root.mkdir(exist_ok=True)
+    root.mkdir(parents=True, exist_ok=True)
     for value in range(start, start + count):
         image = Image.new("RGB", (32, 32), (value,) * 3)
         image.save(root / f"{value}.{extension}")
@@ -51,6 +51,23 @@ def test_the_held_out_images_do_not_depend_on_the_limit(root):
     some, same = load(config(root, held_out=10, max_images=20), 32, 3)
     assert values(some) == values(every)[:20]
     assert values(same) == values(held_out)
+
+
+@pytest.mark.parametrize(
+    ("limits", "digest"),
+    [
+        ({"held_out": 10, "max_images": 0}, "5ec7d517a2049c2abf4400afed4f39c5"),
+        ({"held_out": 10, "max_images": 20}, "9f4e10836170e08aa3c4d81e8d430a00"),
+        ({"held_out": 500}, "a6b493a0f4f3809620a5bf0f5d068955"),
+    ],
+)
+def test_a_run_of_version_0_4_goes_on_with_its_images(root, limits, digest):
+    """The digests are those that 0.4.0 recorded, of folders whose order is delicate."""
+    for number in range(60):
+        write_images(root / ("a", "a-b", "a/b", ".")[number % 4], 1, start=number)
+    train, _ = load(config(root, **limits), 32, 3)
+    assert train.digest().startswith(digest)
+    assert train.label_names == {"folder": [".", "a", "a-b", "a/b"]}
 
 
 def test_sub_folders_become_the_label(root):
@@ -89,6 +106,19 @@ def test_unreadable_files_are_counted_and_named(root, caplog):
     assert "3 file(s)" in caplog.text
     for name in ("text.png (not an image)", "empty.jpg (empty)", "cut.jpg ("):
         assert name in caplog.text
+    caplog.clear()
+    load(config(root, held_out=10), 32, 3)  # From the cache.
+    assert "3 file(s)" in caplog.text
+
+
+def test_no_more_than_five_unreadable_files_are_named(root, caplog):
+    write_images(root, 40)
+    for number in range(7):
+        (root / f"{number}.gif").touch()
+    load(config(root, held_out=10), 32, 3)
+    assert "7 file(s)" in caplog.text
+    assert caplog.text.count("(empty)") == 5
+    assert "(empty), ..." in caplog.text
 
 
 def test_changed_files_are_read_again(root):

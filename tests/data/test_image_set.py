@@ -1,7 +1,9 @@
-import numpy as np
-import pytest
+import dataclasses
+import hashlib
 
-from hcm_tf.data.image_set import ImageSet, fill
+import numpy as np
+
+from hcm_tf.data.image_set import ImageSet
 
 
 def test_part_cuts_images_and_labels_alike():
@@ -14,9 +16,12 @@ def test_part_cuts_images_and_labels_alike():
     assert (some.label_names, some.name) == ({"digit": ["a"]}, "digits")
 
 
-@pytest.mark.parametrize("count", [0, 2, 3])
-def test_fill_takes_as_many_as_come(count):
-    images = [np.full((2, 2, 1), value, np.uint8) for value in range(count)]
-    filled = fill(iter(images), (3, 2, 2, 1))
-    assert filled.shape == (count, 2, 2, 1)
-    np.testing.assert_array_equal(filled[:, 0, 0, 0], range(count))
+def test_the_digest_is_of_shape_and_pixels_in_one_pass():
+    images = np.arange(96, dtype=np.uint8).reshape(2, 4, 4, 3)
+    every = ImageSet(images, {}, {}, "some")
+    assert (
+        every.digest() == hashlib.sha256(b"(2, 4, 4, 3)" + bytes(range(96))).hexdigest()
+    )
+    known = dataclasses.replace(every, known_digest="known")
+    assert known.digest() == "known"
+    assert known.part(0, 2).digest() == every.digest()
