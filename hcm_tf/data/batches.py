@@ -21,6 +21,7 @@ def make_batches(
     start_step: int = 0,
     horizontal_flip: bool = False,
     batch_order: np.ndarray | None = None,
+    rows: slice = slice(None),
 ) -> "tf.data.Dataset":
     """Shuffled batches without end; a resumed run gets the batches it would have got.
 
@@ -37,10 +38,12 @@ def make_batches(
             step).
         batch_order: a permutation of `range(batch_size)`: image `i` of a batch is the
             one that would be at `batch_order[i]`. It lays a batch out for replicas.
+        rows: of each batch so laid out, the part that is wanted: several workers share
+            a batch, and the images of the others are not touched.
 
     Returns:
-        Dataset of dictionaries: `image`, float32 `(batch_size, height, width,
-        channels)` in [-1, 1].
+        Dataset of dictionaries: `image`, float32 `(rows, height, width, channels)` in
+        [-1, 1].
 
     Raises:
         UserError: the batch is larger than the data.
@@ -65,7 +68,7 @@ def make_batches(
     with tf.device("CPU"):  # Not on the accelerator, whose memory is for the networks.
         # Captured by the functions below, so never a constant of a 2 GB graph.
         pixels = tf.constant(images, tf.uint8)
-        layout = tf.constant(batch_order, tf.int64)
+        layout = tf.constant(batch_order[rows], tf.int64)
 
     def key(stream: int, number: "tf.Tensor") -> "tf.Tensor":
         base = tf.constant([seed, stream], tf.int64)
@@ -99,7 +102,7 @@ def make_batches(
         .prefetch(tf.data.AUTOTUNE)
     )
     options = tf.data.Options()
-    # There are no files to shard by; several workers share every batch.
+    # There are no files to shard by.
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.DATA
     )
