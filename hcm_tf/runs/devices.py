@@ -1,6 +1,8 @@
 """The devices a run trains on: every GPU, or the CPU, of one machine or several."""
 
 import contextlib
+import faulthandler
+import signal
 
 import tensorflow as tf
 
@@ -8,13 +10,15 @@ from hcm_tf.config import ExperimentConfig, check_batch
 from hcm_tf.errors import UserError
 from hcm_tf.runs.cluster import Cluster
 
+CONNECTING = 60.0  # Seconds that TensorFlow may take to connect workers that are there.
+
 
 def make_strategy(
     config: ExperimentConfig, cluster: Cluster | None = None
 ) -> tf.distribute.Strategy:
     """A strategy over `replicas` GPUs or logical CPUs, of each of the workers.
 
-    With a cluster this waits for all of its workers.
+    All workers of a cluster must be there (`meeting`).
 
     Raises:
         UserError: there are fewer devices, or the batch cannot be shared by them.
@@ -23,7 +27,15 @@ def make_strategy(
         return _of_one_machine(config)
     _repeatable()
     _choose_devices(config.train.replicas)
-    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    before = signal.getsignal(signal.SIGTERM)
+    # All are there. Should one die right now, TensorFlow would wait for it, and deaf.
+    faulthandler.dump_traceback_later(CONNECTING, exit=True)
+    try:
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+    # TensorFlow has taken SIGTERM for itself, and would do nothing about it.
+    signal.signal(signal.SIGTERM, before)
     _check_batch(config, strategy.num_replicas_in_sync)
     return strategy
 

@@ -26,6 +26,7 @@ from hcm_tf.runs import (
     cluster,
     devices,
     loop,
+    meeting,
     run_directory,
     warm_start,
 )
@@ -94,10 +95,7 @@ def _assemble(config: ExperimentConfig) -> Workers:
     named = cluster.read()
     if named is None:
         return Workers(devices.make_strategy(config))
-    print(
-        f"{named.name} of {len(named.addresses)} processes waits for the others.",
-        file=sys.stderr,
-    )
+    meeting.wait_for_all(named)
     return Workers(devices.make_strategy(config, named), named)
 
 
@@ -150,12 +148,7 @@ def _run(
         origin = run_directory.origin(workdir)
     elif config.train.init_from:
         origin = warm_start.begin(config, saved)
-    if workers.count > 1:
-        workers.agree(
-            _fingerprint(saved),
-            "the workers do not begin with the same weights. What --init_from names "
-            f"and {workdir} must be the same files for all.",
-        )
+    _compare_weights(workdir, saved, workers)
     steps, batch_size = config.train.steps, config.train.batch_size
     dataset = data.make_batches(
         train_images.images,
@@ -205,9 +198,9 @@ def _run(
         batch_size=batch_size,
         workers=workers,
     )
-    shown = []
+    progress = []
     if workers.is_chief:
-        shown = [callbacks.Progress(first_step, steps, batch_size)]
+        progress = [callbacks.Progress(first_step, steps, batch_size)]
         print(
             _opening(
                 *(config, workdir, train_images, held_out, first_step, goes_on), workers
@@ -220,12 +213,12 @@ def _run(
                 trainer,
                 dataset,
                 steps - first_step,
-                [*shown, logging, drawing, stop, saving],
+                [*progress, logging, drawing, stop, saving],
                 workers,
             )
         finally:
-            for progress in shown:
-                progress.close()
+            for bar in progress:
+                bar.close()
             stop.release()
     step = int(trainer.step.numpy())
     measured = drawing.draw(step)
@@ -239,13 +232,21 @@ def _run(
     return measured
 
 
-def _fingerprint(saved: dict[str, tf.Module]) -> int:
-    """A checksum of everything that is saved."""
+def _compare_weights(
+    workdir: pathlib.Path, saved: dict[str, tf.Module], workers: Workers
+) -> None:
+    """Makes sure that all workers begin with the same values of what is saved."""
+    if workers.count == 1:
+        return
     checksum = 0
     for holder in saved.values():
         for variable in holder.variables:
             checksum = zlib.crc32(np.ascontiguousarray(variable.numpy()), checksum)
-    return checksum
+    workers.agree(
+        checksum,
+        "the workers do not begin with the same weights. What --init_from names and "
+        f"{workdir} must be the same files for all.",
+    )
 
 
 def _load_images(config: ExperimentConfig) -> tuple[data.ImageSet, data.ImageSet]:
