@@ -41,26 +41,24 @@ class Team:
 
     def __init__(self, commands, log):
         log.mkdir(exist_ok=True)
-        addresses = free_addresses(len(commands))
+        self.commands = commands
+        self.addresses = free_addresses(len(commands))
         self.outputs = [log / f"out-{index}" for index in range(len(commands))]
         self.errors = [log / f"err-{index}" for index in range(len(commands))]
-        self.processes = []
-        for index, arguments in enumerate(commands):
-            with (
-                self.outputs[index].open("w") as out,
-                self.errors[index].open("w") as e,
-            ):
-                process = subprocess.Popen(
-                    arguments,
-                    stdout=out,
-                    stderr=e,
-                    env={
-                        **ENVIRONMENT,
-                        "PYTHONPATH": str(ROOT),
-                        "TF_CONFIG": tf_config(addresses, index),
-                    },
-                )
-            self.processes.append(process)
+        self.processes = [self.start(index) for index in range(len(commands))]
+
+    def start(self, index):
+        """Starts a worker; what it said before is forgotten."""
+        environment = {
+            **ENVIRONMENT,
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": "1",
+            "TF_CONFIG": tf_config(self.addresses, index),
+        }
+        with self.outputs[index].open("w") as out, self.errors[index].open("w") as err:
+            return subprocess.Popen(
+                self.commands[index], stdout=out, stderr=err, env=environment
+            )
 
     def __enter__(self):
         return self
@@ -87,6 +85,16 @@ class Team:
                 return
             time.sleep(0.02)
         raise AssertionError(f"step {step} was not reached: {self.told(0)}")
+
+    def wait_for_line(self, index, start, told=False):
+        """Waits for a line of stdout, or of stderr, that begins so."""
+        until = time.monotonic() + WAIT
+        while time.monotonic() < until:
+            lines = self.told(index) if told else self.said(index).splitlines()
+            if any(line.startswith(start) for line in lines):
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"{start!r} was not told: {self.told(index)}")
 
     def said(self, index):
         """What a worker wrote to stdout."""
