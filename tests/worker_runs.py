@@ -7,8 +7,7 @@ import socket
 import subprocess
 import time
 
-import numpy as np
-from small_run import ENVIRONMENT, ROOT, command, weights
+from small_run import ENVIRONMENT, ROOT, command
 
 WAIT = 300
 
@@ -117,18 +116,3 @@ def train_together(folder, workdir, count=2, **values):
     with team(folder, [workdir] * count, log, **values) as workers:
         assert workers.wait() == [0] * count, workers.told(0) + workers.told(1)
     return workers
-
-
-def assert_near(one, other):
-    """All that two runs saved last is the same but for rounding.
-
-    After a few steps, that is: rounding grows with every unit that it moves across a
-    threshold, to 2e-3 in the 24th step.
-    """
-    one, other = weights(one), weights(other)
-    assert one.keys() == other.keys()
-    assert len(one) > 50
-    for name in one:
-        np.testing.assert_allclose(
-            other[name], one[name], rtol=0, atol=1e-5, err_msg=name
-        )

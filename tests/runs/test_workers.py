@@ -16,12 +16,13 @@ import pytest
 from small_run import (
     ENVIRONMENT,
     ROOT,
+    assert_near,
     assert_same_weights,
     command,
     lines,
     train,
 )
-from worker_runs import Team, assert_near, team, train_together
+from worker_runs import Team, team, train_together
 
 from hcm_tf.errors import UserError
 from hcm_tf.runs import checkpoint, cluster
@@ -67,6 +68,26 @@ def test_two_workers_write_the_weights_and_the_log_of_one_process(
     assert_near(finished[0], workdir)
     assert_same_weights(twin, workdir)
     assert lines(workdir) == lines(twin)
+
+
+def test_the_recipe_is_the_same_for_two_workers(folder, tmp_path):
+    """With every reduction that a step can have, and more than one of some."""
+    recipe = {
+        "objective": "relativistic",
+        "latents": "posterior",
+        "r1_weight": 0.3,
+        "r2_weight": 0.3,
+        "penalty_interval": 2,
+        "revival_weight": 0.1,
+        "leak_steps": 5,
+        "critic_steps": 2,
+        "augment": "color,translation,cutout",
+        "steps": 3,
+    }
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert train(folder, one, **recipe).returncode == 0
+    train_together(folder, two, **recipe)
+    assert_near(one, two)
 
 
 def test_the_chief_says_what_one_process_says(finished, together):
