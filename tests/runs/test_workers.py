@@ -70,6 +70,7 @@ def test_two_workers_write_the_weights_and_the_log_of_one_process(
     assert lines(workdir) == lines(twin)
 
 
+@pytest.mark.slow
 def test_the_recipe_is_the_same_for_two_workers(folder, tmp_path):
     """With every reduction that a step can have, and more than one of some."""
     recipe = {
@@ -82,7 +83,7 @@ def test_the_recipe_is_the_same_for_two_workers(folder, tmp_path):
         "leak_steps": 5,
         "critic_steps": 2,
         "augment": "color,translation,cutout",
-        "steps": 3,
+        "steps": 2,
     }
     one, two = tmp_path / "one", tmp_path / "two"
     assert train(folder, one, **recipe).returncode == 0
@@ -182,6 +183,7 @@ def test_a_killed_worker_ends_the_other_and_both_go_on(longer, folder, tmp_path)
     assert_same_weights(longer, workdir)
 
 
+@pytest.mark.slow
 def test_workers_that_diverge_go_back_together(folder, tmp_path):
     workdir = tmp_path / "run"
     values = {"learning_rate": 1.0, "reconstruction_weight": 1e37}
