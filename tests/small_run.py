@@ -90,7 +90,7 @@ def assert_same_weights(one, other):
         np.testing.assert_array_equal(one[name], other[name], err_msg=name)
 
 
-def assert_near(one, other):
+def assert_near(one, other, atol=1e-5):
     """All that two runs saved last is the same but for rounding.
 
     After a few steps, that is: rounding grows with every unit that it moves across a
@@ -101,7 +101,7 @@ def assert_near(one, other):
     assert len(one) > 50
     for name in one:
         np.testing.assert_allclose(
-            other[name], one[name], rtol=0, atol=1e-5, err_msg=name
+            other[name], one[name], rtol=0, atol=atol, err_msg=name
         )
 
 

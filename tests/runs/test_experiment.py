@@ -66,7 +66,9 @@ def test_one_two_and_four_replicas_write_the_same_weights(folder, tmp_path):
         assert done.returncode == 0, done.stderr
         assert f"CPU:{replicas - 1}\n" in done.stdout
     for replicas in (2, 4):
-        assert_near(tmp_path / "1", tmp_path / str(replicas))
+        # A gradient of the critic's last kernel is 6e-8 in the first step, near Adam's
+        # epsilon: by its rounding the weight moves 1.3e-5 more or less.
+        assert_near(tmp_path / "1", tmp_path / str(replicas), atol=2e-5)
 
 
 def test_another_configuration_is_refused(finished, folder):
