@@ -60,4 +60,7 @@ def train(
 def replica_batches(batches: tf.data.Dataset, replicas: int) -> tf.data.Dataset:
     """Splits each batch into equal contiguous ones, of which each replica takes one."""
     share = batches.element_spec["image"].shape[0] // replicas
-    return batches.rebatch(share, drop_remainder=True)
+    # Of a data set that may end the workers would ask each other before every step.
+    return batches.rebatch(share, drop_remainder=True).apply(
+        tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+    )
