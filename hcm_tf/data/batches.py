@@ -19,6 +19,7 @@ def make_batches(
     start_step: int = 0,
     horizontal_flip: bool = False,
     batch_order: np.ndarray | None = None,
+    rows: slice = slice(None),
 ) -> "tf.data.Dataset":
     """Shuffled batches without end; a resumed run gets the batches it would have got.
 
@@ -36,10 +37,12 @@ def make_batches(
             step).
         batch_order: a permutation of `range(batch_size)`: image `i` of a batch is the
             one that would be at `batch_order[i]`. It lays a batch out for replicas.
+        rows: of each batch so laid out, the part that is wanted: several workers share
+            a batch, and the images of the others are not touched.
 
     Returns:
-        Dataset of dictionaries: `image`, float32 `(batch_size, height, width,
-        channels)` in [-1, 1].
+        Dataset of dictionaries: `image`, float32 `(rows, height, width, channels)` in
+        [-1, 1].
 
     Raises:
         UserError: the batch is larger than the data.
@@ -61,7 +64,7 @@ def make_batches(
             f"Received: {batch_order}"
         )
     with tf.device("CPU"):
-        layout = tf.constant(batch_order, tf.int64)
+        layout = tf.constant(batch_order[rows], tf.int64)
 
     def gathered(indices: "tf.Tensor") -> "tf.Tensor":
         # By NumPy, because a tensor of all images would be a copy in memory. It takes
@@ -72,7 +75,7 @@ def make_batches(
             tf.uint8,
             stateful=False,
         )
-        return tf.ensure_shape(chosen, (batch_size, *images.shape[1:]))
+        return tf.ensure_shape(chosen, (layout.shape[0], *images.shape[1:]))
 
     def batch(step: "tf.Tensor", indices: "tf.Tensor") -> dict[str, "tf.Tensor"]:
         chosen = gathered(tf.gather(indices, layout))
@@ -90,7 +93,7 @@ def make_batches(
         .prefetch(tf.data.AUTOTUNE)
     )
     options = tf.data.Options()
-    # There are no files to shard by; several workers share every batch.
+    # There are no files to shard by.
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.DATA
     )

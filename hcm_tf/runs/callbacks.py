@@ -1,4 +1,7 @@
-"""What happens around the training steps: progress, logs, pictures, checkpoints."""
+"""What happens around the training steps: progress, logs, pictures, checkpoints.
+
+Of several workers only the chief writes; what may end the training all of them check.
+"""
 
 import json
 import pathlib
@@ -14,12 +17,14 @@ from hcm_tf import files, images
 from hcm_tf.runs.divergence import Guard
 from hcm_tf.runs.preview import Preview
 from hcm_tf.runs.run_directory import METRICS_FILE, writing
+from hcm_tf.runs.workers import ALONE, Workers
 
 SHOWN = {
     "critic_loss": "critic",
     "generator_loss": "generator",
     "reconstruction_error": "reconstruction",
 }
+_OVER = 1  # A number that no signal has which `Stop` listens to.
 
 
 class _StepCallback(keras.callbacks.Callback):
@@ -86,11 +91,12 @@ class MetricsLog(_StepCallback):
         self,
         first_step: int,
         run_dir: pathlib.Path,
-        writer: tf.summary.SummaryWriter,
+        writer: tf.summary.SummaryWriter | None,
         guard: Guard,
         *,
         every: int,
         batch_size: int,
+        workers: Workers = ALONE,
     ) -> None:
         super().__init__(first_step)
         self.run_dir = run_dir
@@ -99,10 +105,12 @@ class MetricsLog(_StepCallback):
         self.guard = guard
         self.every = every
         self.batch_size = batch_size
+        self.writes = workers.is_chief
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        with writing(self.run_dir):
-            forget_after(self.path, self.first_step)
+        if self.writes:
+            with writing(self.run_dir):
+                forget_after(self.path, self.first_step)
         self.since = (self.first_step, time.perf_counter())
 
     def on_step(self, step: int, logs: dict[str, Any]) -> None:
@@ -110,7 +118,7 @@ class MetricsLog(_StepCallback):
             # Tracing belongs to the first step and would spoil the first rate.
             self.since = (step, time.perf_counter())
         left_out = float(logs["left_out"]) > 0
-        if left_out:
+        if left_out and self.writes:
             tqdm.write(f"Step {step} is left out: its gradients are not finite.")
             with writing(self.run_dir):
                 append(self.path, {"step": step, "left_out": 1})
@@ -119,6 +127,8 @@ class MetricsLog(_StepCallback):
             return
         values = {name: float(logs[name]) for name in logs if name != "left_out"}
         self.guard.check_metrics(step, values)
+        if not self.writes:
+            return
         then, now = self.since, (step, time.perf_counter())
         if now[0] > then[0]:
             steps_per_second = (now[0] - then[0]) / (now[1] - then[1])
@@ -137,11 +147,12 @@ class Pictures(_StepCallback):
         self,
         first_step: int,
         run_dir: pathlib.Path,
-        writer: tf.summary.SummaryWriter,
-        preview: Preview,
+        writer: tf.summary.SummaryWriter | None,
+        preview: Preview | None,
         guard: Guard,
         *,
         every: int,
+        workers: Workers = ALONE,
     ) -> None:
         super().__init__(first_step)
         self.run_dir = run_dir
@@ -149,6 +160,7 @@ class Pictures(_StepCallback):
         self.preview = preview
         self.guard = guard
         self.every = every
+        self.writes = workers.is_chief
         self.drawn_at = None
 
     def on_step(self, step: int, logs: dict[str, Any]) -> None:
@@ -156,7 +168,7 @@ class Pictures(_StepCallback):
             self.draw(step)
 
     def draw(self, step: int) -> dict[str, float]:
-        """Writes the pictures of one step; returns what was measured.
+        """Writes the pictures of one step; returns what was measured, if it was here.
 
         Raises:
             UserError: the weights are not finite, or the files cannot be written.
@@ -164,6 +176,8 @@ class Pictures(_StepCallback):
         if self.drawn_at == step:
             return self.measured
         self.guard.check_weights(step)
+        if not self.writes:
+            return {}
         self.measured = self.preview.measure()
         grids = {
             "samples": images.grid(self.preview.samples()),
@@ -192,11 +206,12 @@ class Checkpoints(_StepCallback):
         self,
         first_step: int,
         run_dir: pathlib.Path,
-        manager: tf.train.CheckpointManager,
+        manager: tf.train.CheckpointManager | None,
         guard: Guard,
         *,
         every: int,
         minutes: float,
+        workers: Workers = ALONE,
     ) -> None:
         super().__init__(first_step)
         self.run_dir = run_dir
@@ -204,6 +219,7 @@ class Checkpoints(_StepCallback):
         self.guard = guard
         self.every = every
         self.seconds = 60 * minutes
+        self.workers = workers
         self.step = self.saved = first_step
         self.saved_at = time.monotonic()
 
@@ -212,8 +228,7 @@ class Checkpoints(_StepCallback):
         # Steps that are left out may be the end of it: none of them is gone back to.
         if self.guard.left_out:
             return
-        late = self.seconds and time.monotonic() - self.saved_at >= self.seconds
-        if late or step % self.every == 0:
+        if step % self.every == 0 or self._is_late():
             self.save()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
@@ -227,20 +242,33 @@ class Checkpoints(_StepCallback):
             UserError: the weights are not finite, or the files cannot be written.
         """
         self.guard.check_weights(self.step)
-        with writing(self.run_dir):
-            self.manager.save(checkpoint_number=self.step)
+        # Not collective: every worker has all weights, and nobody reads another's.
+        if self.workers.is_chief:
+            with writing(self.run_dir):
+                self.manager.save(checkpoint_number=self.step)
         self.saved, self.saved_at = self.step, time.monotonic()
+        self.guard.good = self.step
+
+    def _is_late(self) -> bool:
+        if not self.seconds:
+            return False
+        late = time.monotonic() - self.saved_at >= self.seconds
+        return self.workers.most(int(late)) > 0
 
 
 class Stop(_StepCallback):
     """Ends training between two steps: after a time, on Ctrl-C or on SIGTERM.
 
-    A second Ctrl-C ends the program at once.
+    A second Ctrl-C ends the program at once. What ends one worker's training ends that
+    of all, after the same step.
     """
 
-    def __init__(self, first_step: int, seconds: float) -> None:
+    def __init__(
+        self, first_step: int, seconds: float, workers: Workers = ALONE
+    ) -> None:
         super().__init__(first_step)
         self.seconds = seconds
+        self.workers = workers
         self.reason = ""
         self.number = 0
         self.previous = {}
@@ -253,9 +281,16 @@ class Stop(_StepCallback):
         }
 
     def on_step(self, step: int, logs: dict[str, Any]) -> None:
+        own = self.number
         if self.seconds and time.perf_counter() - self.began >= self.seconds:
-            self.reason = self.reason or f"--seconds={self.seconds:g} are over"
-        if self.reason:
+            own = own or _OVER
+        number = self.workers.most(own)
+        if number == _OVER:
+            self.reason = f"--seconds={self.seconds:g} are over"
+        elif number:
+            self.number = number
+            self.reason = f"stopped by {signal.Signals(number).name}"
+        if number:
             self.model.stop_training = True
 
     def release(self) -> None:

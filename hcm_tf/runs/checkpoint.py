@@ -27,6 +27,7 @@ from hcm_tf.networks import (
 )
 from hcm_tf.prior import Posterior, Prior, Uniform, draw, frozen
 from hcm_tf.runs import weights
+from hcm_tf.runs.workers import ALONE, Workers
 
 CONFIG_FILE = "config.json"
 DIRECTORY = "checkpoints"
@@ -176,7 +177,11 @@ def _from_checkpoint(
     return frozen(posterior.gaussian()), step
 
 
-def resume(run_dir: str | pathlib.Path, objects: dict[str, tf.Module]) -> int | None:
+def resume(
+    run_dir: str | pathlib.Path,
+    objects: dict[str, tf.Module],
+    workers: Workers = ALONE,
+) -> int | None:
     """Restores the newest readable checkpoint, and sets newer, damaged ones aside.
 
     A damaged checkpoint keeps its files, under names such as `ckpt-500.damaged.index`,
@@ -185,12 +190,14 @@ def resume(run_dir: str | pathlib.Path, objects: dict[str, tf.Module]) -> int | 
     Args:
         run_dir: the directory of the run.
         objects: what training goes on with, by name.
+        workers: all of which restore the same checkpoint, before the chief renames one.
 
     Returns:
         The step to go on from, or None if there is no checkpoint at all.
 
     Raises:
-        UserError: all are damaged, all but that of step 0, or one does not fit.
+        UserError: all are damaged, all but that of step 0, one does not fit, or the
+            workers find different ones.
     """
     step, damaged = newest_readable(run_dir)
     if damaged and not step:
@@ -199,6 +206,13 @@ def resume(run_dir: str | pathlib.Path, objects: dict[str, tf.Module]) -> int | 
     if step is None:
         return None
     restore(_prefix(run_dir, step), objects)
+    workers.agree(
+        step,
+        f"the workers find different checkpoints in {run_dir}, of the steps "
+        "{values}. It must be on a file system that all of them see.",
+    )
+    if not workers.is_chief:
+        return step
     for other, reason in damaged.items():
         aside = _set_aside(run_dir, other)
         _say(

@@ -22,17 +22,17 @@ class Guard:
 
     Args:
         objects: networks and optimizers that a checkpoint holds, by name.
-        manager: of those checkpoints.
+        good: step of the last checkpoint; whoever saves another says so here.
         learning_rate: of the optimizers, to be named.
     """
 
     def __init__(
         self,
         objects: Mapping[str, tf.Module],
-        manager: tf.train.CheckpointManager,
+        good: int,
         learning_rate: float,
     ) -> None:
-        self.manager = manager
+        self.good = good
         self.learning_rate = learning_rate
         self.left_out = 0
         self.values = {
@@ -87,10 +87,9 @@ class Guard:
         )
 
     def _diverged(self, step: int, what: str) -> Diverged:
-        good = self.manager.latest_checkpoint.rsplit("-", 1)[1]
         return Diverged(
             f"training has diverged: at step {step}, {what}. The last good checkpoint "
-            f"is that of step {good}: start the same command with a --learning_rate "
-            f"below {self.learning_rate:g} to go on from it, or in another --workdir "
-            "to begin anew."
+            f"is that of step {self.good}: start the same command with a "
+            f"--learning_rate below {self.learning_rate:g} to go on from it, or in "
+            "another --workdir to begin anew."
         )

@@ -2,12 +2,15 @@
 
 import contextlib
 import dataclasses
+import json
 import pathlib
 import re
 import sys
 import time
+import zlib
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from hcm_tf import data, operations
@@ -17,10 +20,20 @@ from hcm_tf.images import to_float
 from hcm_tf.losses import make_objective
 from hcm_tf.networks import build_critic, build_encoder, build_generator
 from hcm_tf.prior import Posterior, Uniform
-from hcm_tf.runs import callbacks, checkpoint, devices, run_directory, warm_start
+from hcm_tf.runs import (
+    callbacks,
+    checkpoint,
+    cluster,
+    devices,
+    loop,
+    meeting,
+    run_directory,
+    warm_start,
+)
 from hcm_tf.runs.divergence import Diverged, Guard
 from hcm_tf.runs.lock import locked
 from hcm_tf.runs.preview import Preview
+from hcm_tf.runs.workers import Workers, watched
 from hcm_tf.training.noise import Noise, replica_order
 from hcm_tf.training.optimizer import FusedAdam
 from hcm_tf.training.schedule import Cooldown
@@ -41,8 +54,13 @@ def run(config: ExperimentConfig, workdir: str | pathlib.Path) -> dict[str, floa
             with the step it would have taken next. No other process may train there
             (`lock`).
 
+    Where `TF_CONFIG` names several workers (`cluster`), each is a process that calls
+    this with the same arguments. They share every batch; the first of them, the chief,
+    writes `workdir`, which all must see.
+
     Returns:
-        The last measurements, as in `preview.Preview.measure`.
+        The last measurements, as in `preview.Preview.measure`; none on workers that are
+        not the chief.
 
     Where training diverges it goes back to the last checkpoint, with half the learning
     rate, up to RETREATS times; a later session begins with the configured rate again.
@@ -52,22 +70,52 @@ def run(config: ExperimentConfig, workdir: str | pathlib.Path) -> dict[str, floa
         Stopped: a signal ended training, which was saved.
     """
     workdir = pathlib.Path(workdir)
-    run_directory.make(workdir)
-    with contextlib.ExitStack() as stack:
-        with run_directory.writing(workdir):
-            stack.enter_context(locked(workdir))
+    with watched(), contextlib.ExitStack() as stack:
+        workers = _assemble(config)
+        if workers.is_chief:
+            run_directory.make(workdir)
+            with run_directory.writing(workdir):
+                stack.enter_context(locked(workdir))
         try:
-            goes_on = run_directory.check(config, workdir)
+            goes_on = _goes_on(config, workdir, workers)
             for _ in range(RETREATS):
                 try:
-                    return _run(config, workdir, goes_on)
+                    return _run(config, workdir, goes_on, workers)
                 except Diverged as error:
                     config, goes_on = _slower(config, error), True
-            return _run(config, workdir, goes_on)
+            return _run(config, workdir, goes_on, workers)
         except tf.errors.OpError as error:
             if not _is_out_of_memory(error):
                 raise
             raise UserError(_out_of_memory(workdir, error)) from error
+
+
+def _assemble(config: ExperimentConfig) -> Workers:
+    """The workers that `TF_CONFIG` names, once all are there; or this process alone."""
+    named = cluster.read()
+    if named is None:
+        return Workers(devices.make_strategy(config))
+    meeting.wait_for_all(named)
+    return Workers(devices.make_strategy(config, named), named)
+
+
+def _goes_on(config: ExperimentConfig, workdir: pathlib.Path, workers: Workers) -> bool:
+    """Whether the directory holds a run that is to go on, for all workers alike."""
+    data_config = dataclasses.replace(config.data, data_dir="")
+    same = dataclasses.replace(config, data=data_config).to_json()
+    # Waits for the chief, too, to make the directory.
+    workers.agree(
+        zlib.crc32(json.dumps(same, sort_keys=True).encode()),
+        "the workers were started with different flags. Give all of them the same "
+        "command.",
+    )
+    goes_on = workdir.is_dir() and run_directory.check(config, workdir)
+    workers.agree(
+        2 * workdir.is_dir() + goes_on,
+        f"the workers do not see the same files in {workdir}. It must be on a file "
+        "system that all of them see.",
+    )
+    return goes_on
 
 
 def _slower(config: ExperimentConfig, error: Diverged) -> ExperimentConfig:
@@ -80,11 +128,15 @@ def _slower(config: ExperimentConfig, error: Diverged) -> ExperimentConfig:
 
 
 def _run(
-    config: ExperimentConfig, workdir: pathlib.Path, goes_on: bool
+    config: ExperimentConfig, workdir: pathlib.Path, goes_on: bool, workers: Workers
 ) -> dict[str, float]:
-    strategy = devices.make_strategy(config)
-    train_images, held_out = _load_images(config)
+    strategy = workers.strategy
+    train_images, held_out = workers.chief_first(lambda: _load_images(config))
     images = {"images": len(train_images), "sha256": train_images.digest()}
+    workers.agree(
+        int(images["sha256"][:15], 16),
+        f"the workers do not have the same images of --dataset={config.data.dataset}.",
+    )
     if goes_on:
         run_directory.check_data(workdir, images)
     with strategy.scope():
@@ -92,10 +144,11 @@ def _run(
     saved = saved_objects(trainer)
     first_step, origin = 0, None
     if goes_on:
-        first_step = _resume(config, workdir, trainer, saved)
+        first_step = _resume(config, workdir, trainer, saved, workers)
         origin = run_directory.origin(workdir)
     elif config.train.init_from:
         origin = warm_start.begin(config, saved)
+    _compare_weights(workdir, saved, workers)
     steps, batch_size = config.train.steps, config.train.batch_size
     dataset = data.make_batches(
         train_images.images,
@@ -104,70 +157,96 @@ def _run(
         start_step=first_step,
         horizontal_flip=config.data.horizontal_flip,
         batch_order=trainer.noise.batch_order,
+        rows=workers.share(batch_size),
     )
-    with run_directory.writing(workdir):
-        manager = checkpoint.manager(workdir, tf.train.Checkpoint(**saved))
-        guard = Guard(saved, manager, config.train.learning_rate)
-        saving = callbacks.Checkpoints(
-            *(first_step, workdir, manager, guard),
-            every=config.train.checkpoint_every,
-            minutes=config.train.checkpoint_minutes,
+    guard = Guard(saved, first_step, config.train.learning_rate)
+    manager = writer = preview = None
+    if workers.is_chief:
+        with run_directory.writing(workdir):
+            manager = checkpoint.manager(workdir, tf.train.Checkpoint(**saved))
+            writer = tf.summary.create_file_writer(str(workdir / "tensorboard"))
+        preview = Preview(
+            trainer.average_generator or trainer.generator,
+            trainer.encoder,
+            to_float(held_out.images),
+            trainer.prior,
         )
-        if not goes_on:
-            saving.save()
-        run_directory.write_config(
-            *(config, workdir, strategy.num_replicas_in_sync),
-            origin=origin,
-            data=images,
-        )
-        writer = tf.summary.create_file_writer(str(workdir / "tensorboard"))
-    preview = Preview(
-        trainer.average_generator or trainer.generator,
-        trainer.encoder,
-        to_float(held_out.images),
-        trainer.prior,
+    saving = callbacks.Checkpoints(
+        *(first_step, workdir, manager, guard),
+        every=config.train.checkpoint_every,
+        minutes=config.train.checkpoint_minutes,
+        workers=workers,
     )
+    if not goes_on:
+        saving.save()
+    if workers.is_chief:
+        with run_directory.writing(workdir):
+            run_directory.write_config(
+                *(config, workdir, strategy.num_replicas_in_sync),
+                origin=origin,
+                data=images,
+            )
     drawing = callbacks.Pictures(
-        *(first_step, workdir, writer, preview, guard), every=config.train.image_every
+        *(first_step, workdir, writer, preview, guard),
+        every=config.train.image_every,
+        workers=workers,
     )
-    stop = callbacks.Stop(first_step, config.train.seconds)
-    print(
-        _opening(
-            *(config, workdir, train_images, held_out, first_step, goes_on), strategy
-        )
-    )
-    began = time.perf_counter()
-    progress = callbacks.Progress(first_step, steps, batch_size)
+    stop = callbacks.Stop(first_step, config.train.seconds, workers)
     logging = callbacks.MetricsLog(
-        first_step,
-        workdir,
-        writer,
-        guard,
+        *(first_step, workdir, writer, guard),
         every=config.train.log_every,
         batch_size=batch_size,
+        workers=workers,
     )
+    progress = []
+    if workers.is_chief:
+        progress = [callbacks.Progress(first_step, steps, batch_size)]
+        print(
+            _opening(
+                *(config, workdir, train_images, held_out, first_step, goes_on), workers
+            )
+        )
+    began = time.perf_counter()
     if first_step < steps:
         try:
-            trainer.fit(
+            loop.train(
+                trainer,
                 dataset,
-                steps_per_epoch=steps - first_step,
-                shuffle=False,
-                verbose=0,
-                callbacks=[progress, logging, drawing, stop, saving],
+                steps - first_step,
+                [*progress, logging, drawing, stop, saving],
+                workers,
             )
         finally:
-            progress.close()
+            for bar in progress:
+                bar.close()
             stop.release()
     step = int(trainer.step.numpy())
     measured = drawing.draw(step)
-    print(
-        _closing(
-            workdir, step, steps, stop.reason, measured, time.perf_counter() - began
-        )
-    )
-    if stop.number:
-        raise Stopped(stop.reason, stop.number)
+    if workers.is_chief:
+        seconds = time.perf_counter() - began
+        print(_closing(workdir, step, steps, stop.reason, measured, seconds))
+    number = workers.most(stop.number)
+    workers.part()
+    if number:
+        raise Stopped(stop.reason, number)
     return measured
+
+
+def _compare_weights(
+    workdir: pathlib.Path, saved: dict[str, tf.Module], workers: Workers
+) -> None:
+    """Makes sure that all workers begin with the same values of what is saved."""
+    if workers.count == 1:
+        return
+    checksum = 0
+    for holder in saved.values():
+        for variable in holder.variables:
+            checksum = zlib.crc32(np.ascontiguousarray(variable.numpy()), checksum)
+    workers.agree(
+        checksum,
+        "the workers do not begin with the same weights. What --init_from names and "
+        f"{workdir} must be the same files for all.",
+    )
 
 
 def _load_images(config: ExperimentConfig) -> tuple[data.ImageSet, data.ImageSet]:
@@ -192,16 +271,17 @@ def _resume(
     workdir: pathlib.Path,
     trainer: Trainer,
     saved: dict[str, tf.Module],
+    workers: Workers,
 ) -> int:
     """Restores what was saved last; returns its step."""
-    step = checkpoint.resume(workdir, saved)
+    step = checkpoint.resume(workdir, saved, workers)
     # A checkpoint holds a constant learning rate too, but the flag decides. A
     # schedule is made from the flags and not saved, and Keras lets nobody set it.
     if not config.train.cooldown_steps:
         for optimizer in (trainer.generator_optimizer, trainer.critic_optimizer):
             optimizer.learning_rate = config.train.learning_rate
     before = checkpoint.read_config(workdir).train.learning_rate
-    if before != config.train.learning_rate:
+    if before != config.train.learning_rate and workers.is_chief:
         change = {"step": step, "learning_rate": config.train.learning_rate}
         with run_directory.writing(workdir):
             callbacks.forget_after(workdir / run_directory.METRICS_FILE, step)
@@ -309,12 +389,15 @@ def _opening(
     held_out: data.ImageSet,
     first_step: int,
     goes_on: bool,
-    strategy: tf.distribute.Strategy,
+    workers: Workers,
 ) -> str:
     size, channels = config.model.image_size, config.model.image_channels
     used = ", ".join(
-        device.rsplit("device:", 1)[-1] for device in strategy.extended.worker_devices
+        device.rsplit("device:", 1)[-1]
+        for device in workers.strategy.extended.worker_devices
     )
+    if workers.count > 1:
+        used = f"{workers.count} workers, each on {used}"
     begins = f"resumes after step {first_step}" if goes_on else "begins"
     if config.train.init_from and not goes_on:
         begins += f" with the networks of {config.train.init_from}"

@@ -145,6 +145,18 @@ def test_batch_order_lays_out_the_same_batch(flip):
     np.testing.assert_array_equal(laid_out, [batch[order] for batch in plain])
 
 
+@pytest.mark.parametrize("flip", [False, True])
+def test_rows_are_those_of_the_whole_batch(flip):
+    order = np.array([2, 0, 3, 1, 5, 4])
+    options = {"seed": 0, "horizontal_flip": flip, "batch_order": order}
+    whole = take(make_batches(numbered(15), 6, **options), 5)
+    parts = [
+        take(make_batches(numbered(15), 6, rows=rows, **options), 5)
+        for rows in (slice(0, 2), slice(2, 6))
+    ]
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole)
+
+
 def test_a_batch_larger_than_the_data_is_an_error():
     with pytest.raises(UserError, match="batch of 6 images does not fit 5 training"):
         make_batches(numbered(5), 6, seed=0)

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from hcm_tf.errors import UserError
-from hcm_tf.runs import checkpoint, experiment
+from hcm_tf.runs import experiment
 from hcm_tf.runs.divergence import Diverged, Guard
 
 
@@ -15,11 +14,8 @@ def trainer(tiny_config):
 
 
 @pytest.fixture
-def guard(trainer, tmp_path):
-    saved = experiment.saved_objects(trainer)
-    manager = checkpoint.manager(tmp_path, tf.train.Checkpoint(**saved))
-    manager.save(checkpoint_number=20)
-    return Guard(saved, manager, 0.5)
+def guard(trainer):
+    return Guard(experiment.saved_objects(trainer), 20, 0.5)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
