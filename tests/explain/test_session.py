@@ -6,6 +6,7 @@ import json
 import jsonschema
 import numpy as np
 import pytest
+import session_reference as reference
 
 from hcm_tf.errors import UserError
 from hcm_tf.explain import edits, session
@@ -152,6 +153,44 @@ def test_new_decisions_build_on_those_below(state, after, decoder, pictures):
     code = np.array(decoder.retrace(0, code).codes[1])[0]
     code.reshape(-1)[changes[1]["unit"]] *= 2
     close(after(state(*changes, anew=True)), decoder.redraw(1, code[None])[0])
+
+
+def random_edits(random, run, decoder, recording, count):
+    """Edits of all kinds, most of units that are active, and their donors."""
+    edits, donors = [], []
+    for _ in range(count):
+        level = int(random.integers(len(recording.codes)))
+        kind = ["change", "change", "insert", "swap"][random.integers(4)]
+        origin = {"seed": int(random.integers(6)), "truncation": 0.75}
+        donor = decoder.record(session.latent_of(origin, run)[None])[0]
+        code = (recording if kind == "change" else donor).codes[level]
+        active = np.flatnonzero(code)
+        unit = random.choice(active if random.integers(4) else code.size)
+        cells = random.integers(-2, 3, 2) * random.integers(2)
+        edits.append(
+            {
+                "do": kind,
+                "level": level,
+                "unit": int(unit),
+                "factor": float(random.choice([-2, 0, 0.5, 1, 3])),
+                "rows": int(cells[0]),
+                "columns": int(cells[1]),
+                "on": bool(random.integers(5)),
+                **({} if kind == "change" else {"donor": origin}),
+            }
+        )
+        donors.append(None if kind == "change" else donor)
+    return edits, donors
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_any_session_is_the_plain_reference(run, decoder, pictures, state, after, anew):
+    random = np.random.default_rng(0)
+    draw_plainly = reference.anew if anew else reference.recorded
+    for count in np.tile(np.arange(1, 9), 4):
+        changes, donors = random_edits(random, run, decoder, pictures[0], count)
+        expected = draw_plainly(decoder, pictures[0], changes, donors)
+        close(after(state(*changes, anew=anew)), expected)
 
 
 def test_origins(run, decoder):
