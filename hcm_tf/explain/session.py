@@ -105,7 +105,9 @@ def read(path: str | pathlib.Path, run: Run) -> Session:
         )
     try:
         return parse(found, run.generator.levels, run.prior.size)
-    except (KeyError, TypeError, ValueError) as error:
+    except KeyError as error:
+        raise UserError(f"{path} is damaged: {error.args[0]} is missing.") from error
+    except (TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged: {error}.") from error
 
 
