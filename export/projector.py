@@ -64,6 +64,7 @@ def export(
 
     out = pathlib.Path(out or pathlib.Path(run_dir) / "projector")
     run = checkpoint.load(run_dir)
+    called = names.read(run_dir, model_hash(run.generator))
     model = run.config.model
     decoder = Decoder(run.generator)
     chosen = sorted({inputs.level_index(name, decoder.level_names) for name in levels})
@@ -106,7 +107,6 @@ def export(
     ]
     rows += [["generated", *[""] * len(kinds)]] * (len(latents) - len(images))
     samples = draw(run.prior, seed, min(count, 256))
-    called = names.read(run_dir, model_hash(run.generator))
     with whole_directory(out) as directory:
         embeddings = [
             write_points(

@@ -44,6 +44,7 @@ def test_contents(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     for data in (
         "explain/page/report.html",
+        "explain/session.schema.json",
         "explain/tree.schema.json",
         "features/parts.npz",
     ):

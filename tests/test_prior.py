@@ -92,6 +92,25 @@ def test_truncation_goes_to_the_middle(made):
 
 
 @pytest.mark.parametrize("made", [Uniform(4), gaussian()], ids=["uniform", "gaussian"])
+def test_the_way_towards_a_seed(made):
+    """Uniform noise is mixed, normal noise turned; both are truncated as a seed's."""
+    normal = isinstance(made, Gaussian)
+    noise = prior.normal_noise if normal else prior.uniform_noise
+    here, there = noise(SEEDS[2:4], 4).numpy().astype("float64")
+    for share, truncation in ((0.0, 1.0), (0.3, 1.0), (0.5, 0.25), (1.0, 0.5)):
+        if normal:
+            angle = share * np.pi / 2
+            mixed = truncation * (np.cos(angle) * here + np.sin(angle) * there)
+            expected = np.tanh(made.mean + made.factor.astype("float64") @ mixed)
+        else:
+            mixed = (1 - share) * here + share * there
+            expected = truncation * (2 * mixed - 1)
+        found = prior.towards(made, *SEEDS[2:4].tolist(), share, truncation)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("made", [Uniform(4), gaussian()], ids=["uniform", "gaussian"])
 def test_a_seed_is_the_same_latent_alone_and_among_others(made):
     many = draw(made, 2**31 - 3, 6)
     for row in range(6):

@@ -67,8 +67,11 @@ def main(argv: list[str]) -> int:
             seeds = ("seed", "count") if name == "image" else ("into_seed",)
             if own[name].present and any(own[seed].present for seed in seeds):
                 raise UserError(f"give --{name} or --{seeds[0]}, not both.")
-        if own.session and chosen != "report":
-            raise UserError(f"--session draws what it says: leave out {chosen}.")
+        if own.session:
+            others = [name for name in ("image", "seed", "count") if own[name].present]
+            words = [] if chosen == COMMANDS[0] else [chosen]
+            for other in (*words, *(f"--{name}" for name in others)):
+                raise UserError(f"--session draws what it says: leave out {other}.")
         print(_run(chosen, own))
 
     return command.run(

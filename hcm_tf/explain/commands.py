@@ -61,6 +61,7 @@ def make_report(
     """
     began = time.perf_counter()
     run = checkpoint.load(run_dir)
+    called = names.read(run_dir, model_hash(run.generator))
     decoder = Decoder(run.generator, memory_mb=memory_mb)
     known = decoder.level_names
     chosen = sorted({inputs.level_index(name, known) for name in levels})
@@ -81,7 +82,7 @@ def make_report(
             levels=chosen,
             roots=roots,
             breadth=breadth,
-            names=names.read(run_dir, model_hash(run.generator)),
+            names=called,
         )
         size = (directory / "report.html").stat().st_size / 2**20
     lines = [

@@ -10,6 +10,7 @@ channel; attributes belong to a location, which is row and column before the cha
 import json
 import pathlib
 import sys
+import unicodedata
 from typing import Any
 
 from hcm_tf import files
@@ -19,6 +20,7 @@ from hcm_tf.networks.levels import Level
 FILE = "names.json"
 MOST = 10_000
 LONGEST = 80
+LARGEST_FILE = 2**24
 
 Names = dict[str, str]
 
@@ -40,6 +42,8 @@ def read(run_dir: str | pathlib.Path, model: str) -> Names:
     """
     path = pathlib.Path(run_dir) / FILE
     try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise UserError(f"{path} is too large for names. Move it away.")
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
@@ -82,6 +86,11 @@ def checked(names: Any) -> Names:
         for text in (what, name):
             if not isinstance(text, str) or not 0 < len(text) <= LONGEST:
                 raise ValueError(f"a name must be text of 1 to {LONGEST} characters")
-            if not text.isprintable():
+            if not all(map(_is_printable, text)):
                 raise ValueError("a name must be printable")
     return names
+
+
+def _is_printable(letter: str) -> bool:
+    # Python calls no space printable but the plain one; people type others in names.
+    return letter.isprintable() or unicodedata.category(letter) == "Zs"

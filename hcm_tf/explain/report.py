@@ -19,7 +19,7 @@ from hcm_tf.explain.attribution import (
     top_counts,
 )
 from hcm_tf.explain.decoder import Decoder, Recording
-from hcm_tf.explain.names import Names
+from hcm_tf.explain.names import Names, key
 from hcm_tf.images import encode_png, grid, to_uint8, write_png
 
 PAGE = pathlib.Path(__file__).with_name("page")
@@ -228,15 +228,23 @@ def _subject(
         "pictures": {name: png_uri(pixels) for name, pixels in pictures.items()},
         "logits": {"scale": limit, "values": _encode(logits)},
         "roots": [tree.identifier(0, unit) for unit in grown.roots],
-        "nodes": _nodes(decoder, recording, grown),
+        "nodes": _nodes(decoder, recording, grown, names or {}),
     }, residual
 
 
 def _nodes(
-    decoder: Decoder, recording: Recording, grown: tree.Tree
+    decoder: Decoder, recording: Recording, grown: tree.Tree, names: Names
 ) -> dict[str, dict[str, Any]]:
-    """The tree's nodes by identifier, each with its picture."""
+    """The tree's nodes by identifier, each with its picture and names around it."""
     nodes = {node["id"]: node for node in grown.to_json()["nodes"]}
+    for node in grown.walk():
+        values, about = nodes[tree.identifier(node.level, node.unit)], decoder.levels
+        for rival in values["rivals"]:
+            place = node.row, node.column, rival["basis"]
+            rival["name"] = names.get(key(about[node.level], *place), "")
+        for edge, parent in zip(node.parents, values["parents"], strict=True):
+            place = (int(field[edge.node]) for field in grown.units[node.level - 1][:3])
+            parent["name"] = names.get(key(about[node.level - 1], *place), "")
     for level, row in enumerate(grown.nodes):
         units, pictures = drawing.node_pictures(decoder, recording, grown, level)
         windows = decoder.windows(recording, level, None)

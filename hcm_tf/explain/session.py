@@ -8,7 +8,8 @@ With recorded gates a change multiplies what the changes below have left of a un
 the picture changes by just the difference that this makes. A moved unit's picture is
 cut out and pasted elsewhere. A swap removes all units at a cell and adds those that a
 donor has there, drawn by the donor's gates; an insertion adds one. Decided anew, the
-code of the level is changed in the same way, and all levels above select again.
+code that the level has by then is changed, and all levels above select again: first all
+goes that is taken away, then what is put somewhere replaces what is there.
 """
 
 import base64
@@ -39,6 +40,7 @@ LARGEST_FACTOR = 4.0
 BITS = 24
 
 Origin = dict[str, Any]
+Place = tuple[int, int, int]
 Open = Callable[[Origin], Recording]
 
 
@@ -57,7 +59,7 @@ class Change:
 
     kind: str
     level: int
-    place: tuple[int, int, int]
+    place: Place
     factor: float
     rows: int
     columns: int
@@ -103,7 +105,9 @@ def read(path: str | pathlib.Path, run: Run) -> Session:
         )
     try:
         return parse(found, run.generator.levels, run.prior.size)
-    except (KeyError, TypeError, ValueError) as error:
+    except KeyError as error:
+        raise UserError(f"{path} is damaged: {error.args[0]} is missing.") from error
+    except (TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged: {error}.") from error
 
 
@@ -163,12 +167,11 @@ def compose(run: Run, decoder: Decoder, session: Session) -> Edit:
     if not session.changes:
         return Edit(recording.logits, recording.logits)
     act = _redrawn if session.anew else _recorded
-    after = act(run, decoder, recording, session.changes, open_origin)
+    after = act(decoder, recording, session.changes, open_origin)
     return Edit(recording.logits, after.astype("float32"))
 
 
 def _recorded(
-    run: Run,
     decoder: Decoder,
     recording: Recording,
     changes: tuple[Change, ...],
@@ -182,19 +185,24 @@ def _recorded(
             flow = decoder.replay(recording, level - 1, flow[None], until=level)[0]
         cell = decoder.windows(recording, level, None).cell
         now, here = code + flow, [one for one in changes if one.level == level]
-        for place, (factor, rows, columns) in _own(code, here).items():
-            value = now[place]
-            moved = rows != 0 or columns != 0
-            flow[place] += (0 if moved else factor * value) - value
+        gone = _giving_way(code, here)
+        flow[gone] = -code[gone]
+        for place, change in _changed(code, here).items():
+            value = change.factor * now[place]
+            moved = change.rows != 0 or change.columns != 0
+            flow[place] = (0 if moved else value) - code[place]
             if moved:
-                alone = _alone(code, place, factor * value)
+                alone = np.zeros_like(code)
+                alone[place] = value
                 drawn = decoder.replay(recording, level, alone[None])[0]
-                pasted += shift(drawn, rows * cell, columns * cell)
+                pasted += shift(drawn, change.rows * cell, change.columns * cell)
         for change in here:
             if change.kind == "change":
                 continue
             donor = open_origin(change.donor)
-            given = change.factor * _given(donor.codes[level], change)
+            given = np.zeros_like(code)
+            for place, value in _given(donor.codes[level], change).items():
+                given[place] = value
             drawn = decoder.replay(donor, level, given[None])[0]
             pasted += shift(drawn, change.rows * cell, change.columns * cell)
     difference = decoder.replay(recording, len(recording.codes) - 1, flow[None])[0]
@@ -202,7 +210,6 @@ def _recorded(
 
 
 def _redrawn(
-    run: Run,
     decoder: Decoder,
     recording: Recording,
     changes: tuple[Change, ...],
@@ -210,62 +217,59 @@ def _redrawn(
 ) -> np.ndarray:
     codes, logits = list(recording.codes), recording.logits
     for level in sorted({change.level for change in changes}):
-        code = codes[level].copy()
+        current, code = codes[level], codes[level].copy()
         here = [one for one in changes if one.level == level]
-        own = _own(recording.codes[level], here)
-        values = {place: code[place] for place in own}
+        own = _changed(current, here)
+        # All that goes has gone before anything is put in its place.
+        code[_giving_way(current, here)] = 0
         for place in own:
             code[place] = 0
-        for place, (factor, rows, columns) in own.items():
-            _put(code, place, factor * values[place], rows, columns)
+        for place, change in own.items():
+            _put(code, change, {place: change.factor * current[place]})
         for change in here:
-            if change.kind == "change":
-                continue
-            given = _given(open_origin(change.donor).codes[level], change)
-            for place in zip(*np.nonzero(given), strict=True):
-                value = change.factor * given[place]
-                _put(code, place, value, change.rows, change.columns)
+            if change.kind != "change":
+                donor = open_origin(change.donor)
+                _put(code, change, _given(donor.codes[level], change))
         trace = decoder.retrace(level, code)
         codes[level:] = [found[0].numpy() for found in trace.codes]
         logits = trace.logits[0].numpy()
     return logits
 
 
-def _own(code: np.ndarray, changes: list[Change]) -> dict[tuple, tuple]:
-    """What happens to the picture's own units: (factor, rows, columns) by place.
-
-    What a swap replaces goes, whatever else was to become of it.
-    """
-    own = {}
-    for change in changes:
-        if change.kind == "change" and code[change.place] != 0:
-            own[change.place] = (change.factor, change.rows, change.columns)
+def _giving_way(code: np.ndarray, changes: list[Change]) -> np.ndarray:
+    """The cells that a swap empties: bool `(height, width)`."""
+    cells = np.zeros(code.shape[:2], bool)
     for change in changes:
         if change.kind == "swap":
-            row, column, _ = change.place
-            for basis in np.flatnonzero(code[row, column]):
-                own[row, column, int(basis)] = (0.0, 0, 0)
-    return own
+            cells[change.place[:2]] = True
+    return cells
 
 
-def _given(code: np.ndarray, change: Change) -> np.ndarray:
-    """What a donor's code gives: a unit, or all at its cell."""
-    place = change.place if change.kind == "insert" else change.place[:2]
-    given = np.zeros_like(code)
-    given[place] = code[place]
-    return given
+def _changed(code: np.ndarray, changes: list[Change]) -> dict[Place, Change]:
+    """The last change of each unit that is active and does not give way."""
+    gone = _giving_way(code, changes)
+    return {
+        change.place: change
+        for change in changes
+        if change.kind == "change"
+        and code[change.place] != 0
+        and not gone[change.place[:2]]
+    }
 
 
-def _alone(code: np.ndarray, place: tuple, value: float) -> np.ndarray:
-    alone = np.zeros_like(code)
-    alone[place] = value
-    return alone
+def _given(code: np.ndarray, change: Change) -> dict[Place, float]:
+    """What a donor's code gives: a unit, or all active ones at its cell."""
+    row, column, basis = change.place
+    found = np.flatnonzero(code[row, column]) if change.kind == "swap" else [basis]
+    places = [(row, column, int(one)) for one in found]
+    return {place: change.factor * code[place] for place in places}
 
 
-def _put(code: np.ndarray, place: tuple, value: float, rows: int, columns: int) -> None:
-    row, column, basis = place[0] + rows, place[1] + columns, place[2]
-    if 0 <= row < code.shape[0] and 0 <= column < code.shape[1]:
-        code[row, column, basis] = value
+def _put(code: np.ndarray, change: Change, values: dict[Place, float]) -> None:
+    for (row, column, basis), value in values.items():
+        row, column = row + change.rows, column + change.columns
+        if 0 <= row < code.shape[0] and 0 <= column < code.shape[1]:
+            code[row, column, basis] = value
 
 
 def _list(found: dict[str, Any], name: str, most: int) -> list:

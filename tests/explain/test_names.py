@@ -3,11 +3,13 @@
 import json
 
 import jsonschema
+import numpy as np
 import pytest
+from browser import chromium
 from explain_helpers import make_decoder, record
 
 from hcm_tf.errors import UserError
-from hcm_tf.explain import names, tree
+from hcm_tf.explain import commands, names, tree
 from hcm_tf.explain.__main__ import main
 from hcm_tf.explain.identity import model_hash
 from hcm_tf.runs.checkpoint import load
@@ -23,6 +25,7 @@ def test_keys_name_basis_functions():
 
 def test_written_and_read(tmp_path):
     given = {"8x8:3": "Auge, größer", "attributes:1,2:17": "<b>hair</b>"}
+    given["16x16:0"] = "l'œil\u00a0: gauche"
     names.write(tmp_path, MODEL, given)
     assert names.read(tmp_path, MODEL) == given
     assert names.read(tmp_path / "nowhere", MODEL) == {}
@@ -66,17 +69,72 @@ def test_nodes_carry_them():
     assert named == plain
 
 
-def test_the_report_shows_them(make_run, tmp_path):
+@pytest.fixture(scope="module")
+def named_run(make_run):
+    """A run whose basis functions of levels 0 and 1 all have a name."""
     run_dir = make_run()
-    run = load(run_dir)
-    shape = run.generator.levels[1].shape
-    given = {f"8x8:{basis}": "nose <i>" for basis in range(shape[2])}
-    names.write(run_dir, model_hash(run.generator), given)
-    out = tmp_path / "report"
-    assert main(["explain", f"--run_dir={run_dir}", f"--out={out}"]) == 0
-    found = json.loads((out / "image-1" / "tree.json").read_text())
-    levels = {node["level"]: node.get("name") for node in found["nodes"]}
-    assert levels == {0: None, 1: "nose <i>", 2: None}
-    page = (out / "report.html").read_text()
-    assert "nose \\u003ci>" in page
-    assert "nose <i>" not in page
+    levels = load(run_dir).generator.levels
+    given = {f"8x8:{basis}": "nose <i>" for basis in range(levels[1].shape[2])}
+    for place in np.ndindex(levels[0].shape):
+        given[names.key(levels[0], *place)] = "hair"
+    names.write(run_dir, model_hash(load(run_dir).generator), given)
+    return run_dir
+
+
+@pytest.fixture(scope="module")
+def report(named_run, tmp_path_factory):
+    out = tmp_path_factory.mktemp("named") / "report"
+    assert main(["explain", f"--run_dir={named_run}", f"--out={out}"]) == 0
+    return out
+
+
+def test_the_tree_of_a_report_has_them(report):
+    found = json.loads((report / "image-1" / "tree.json").read_text())
+    jsonschema.validate(found, json.loads(tree.SCHEMA_FILE.read_text()))
+    levels = {(node["level"], node.get("name")) for node in found["nodes"]}
+    assert levels == {(0, "hair"), (1, "nose <i>"), (2, None)}
+
+
+def test_the_page_of_a_report_shows_them_as_text(report):
+    text = (report / "report.html").read_text()
+    assert "nose \\u003ci>" in text
+    assert "nose <i>" not in text
+    with chromium() as browser:
+        page = browser.new_page()
+        page.goto(f"file://{report}/report.html")
+        page.locator('#tree [data-depth="2"]').first.click()
+        assert page.locator("#detail .name").inner_text().startswith("nose <i>, 8x8:")
+        assert page.locator("#rivals").inner_text().count("nose <i>, basis") > 1
+        parents = page.locator("#detail ul").nth(1).inner_text()
+        assert "hair, attributes:" in parents
+        label = page.locator('#tree [data-depth="2"]').first.get_attribute("aria-label")
+        assert label.startswith("nose <i>, 8x8:")
+        page.locator('#tree [data-depth="3"]').first.click()
+        assert page.locator("#detail .name").inner_text().startswith("16x16:")
+
+
+def test_damaged_names_are_said_before_the_work(
+    make_run, tmp_path, capsys, monkeypatch
+):
+    run_dir = make_run()
+    (run_dir / names.FILE).write_text("[]")
+    monkeypatch.setattr(commands, "find_subjects", None)
+    out = tmp_path / "out"
+    assert main(["explain", f"--run_dir={run_dir}", f"--out={out}"]) == 1
+    error = capsys.readouterr().err.strip()
+    assert "is no file of names" in error
+    assert len(error.splitlines()) == 1
+    assert not out.exists()
+
+
+def test_a_huge_file_is_not_read(tmp_path):
+    with (tmp_path / names.FILE).open("wb") as file:
+        file.truncate(names.LARGEST_FILE + 1)
+    with pytest.raises(UserError, match="too large for names"):
+        names.read(tmp_path, MODEL)
+
+
+def test_what_is_no_name_is_not_written(tmp_path):
+    with pytest.raises(ValueError, match="must be printable"):
+        names.write(tmp_path, MODEL, {"8x8:3": "left\u202eeye"})
+    assert list(tmp_path.iterdir()) == []

@@ -1,14 +1,17 @@
 """Sessions mean what the edits mean, and strangers' files are one line."""
 
 import base64
+import copy
 import json
 
 import jsonschema
 import numpy as np
+import PIL.Image
 import pytest
+import session_reference as reference
 
 from hcm_tf.errors import UserError
-from hcm_tf.explain import edits, session
+from hcm_tf.explain import edits, rendering, session
 from hcm_tf.explain.__main__ import main
 from hcm_tf.explain.decoder import Decoder
 from hcm_tf.explain.identity import model_hash
@@ -134,6 +137,39 @@ def test_swapping_is_transplanting(state, after, decoder, pictures, level, anew)
     close(after(state(*inside, one, anew=anew)), expected)
 
 
+def test_the_last_change_that_is_on_counts(state, after, decoder, pictures):
+    first, last, off = (
+        edit(pictures[0], 1, 2, factor=factor, on=factor != 4) for factor in (3, -1, 4)
+    )
+    whole = part(decoder, pictures[0], 1, 2)
+    expected = edits.scale(decoder, pictures[0], whole, -1).after
+    close(after(state(first, last, off)), expected)
+    # Other units' changes of the same level may stand in any order.
+    others = [edit(pictures[0], 1, number, factor=number / 2) for number in range(5)]
+    np.testing.assert_allclose(
+        after(state(*others)), after(state(*others[::-1])), atol=1e-6
+    )
+
+
+def test_a_swap_above_new_decisions_empties_its_cell(state, after, decoder, pictures):
+    """Also of units that the picture did not have there before."""
+    recording = pictures[0]
+    lower = edit(recording, 0, 0, factor=-4)
+    code = recording.codes[0].copy()
+    code.reshape(-1)[lower["unit"]] *= -4
+    redrawn = np.array(decoder.retrace(0, code).codes[1])[0]
+    given = pictures[1].codes[1]
+    chosen_anew = np.argwhere((redrawn != 0) & (recording.codes[1] == 0) & (given == 0))
+    assert len(chosen_anew)
+    row, column, _ = chosen_anew[0]
+    unit = int(np.ravel_multi_index((row, column, 0), redrawn.shape))
+    donor = {"seed": 4, "truncation": 1}
+    swap = {**lower, "do": "swap", "level": 1, "unit": unit, "factor": 1}
+    redrawn[row, column] = given[row, column]
+    expected = decoder.redraw(1, redrawn[None])[0]
+    close(after(state(lower, {**swap, "donor": donor}, anew=True)), expected)
+
+
 def test_inserting(state, after, decoder, pictures):
     target, source = pictures
     donor = {"seed": 4, "truncation": 1}
@@ -154,6 +190,44 @@ def test_new_decisions_build_on_those_below(state, after, decoder, pictures):
     close(after(state(*changes, anew=True)), decoder.redraw(1, code[None])[0])
 
 
+def random_edits(random, run, decoder, recording, count):
+    """Edits of all kinds, most of units that are active, and their donors."""
+    edits, donors = [], []
+    for _ in range(count):
+        level = int(random.integers(len(recording.codes)))
+        kind = ["change", "change", "insert", "swap"][random.integers(4)]
+        origin = {"seed": int(random.integers(6)), "truncation": 0.75}
+        donor = decoder.record(session.latent_of(origin, run)[None])[0]
+        code = (recording if kind == "change" else donor).codes[level]
+        active = np.flatnonzero(code)
+        unit = random.choice(active if random.integers(4) else code.size)
+        cells = random.integers(-2, 3, 2) * random.integers(2)
+        edits.append(
+            {
+                "do": kind,
+                "level": level,
+                "unit": int(unit),
+                "factor": float(random.choice([-2, 0, 0.5, 1, 3])),
+                "rows": int(cells[0]),
+                "columns": int(cells[1]),
+                "on": bool(random.integers(5)),
+                **({} if kind == "change" else {"donor": origin}),
+            }
+        )
+        donors.append(None if kind == "change" else donor)
+    return edits, donors
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_any_session_is_the_plain_reference(run, decoder, pictures, state, after, anew):
+    random = np.random.default_rng(0)
+    draw_plainly = reference.anew if anew else reference.recorded
+    for count in np.tile(np.arange(1, 9), 4):
+        changes, donors = random_edits(random, run, decoder, pictures[0], count)
+        expected = draw_plainly(decoder, pictures[0], changes, donors)
+        close(after(state(*changes, anew=anew)), expected)
+
+
 def test_origins(run, decoder):
     whole = np.array([-(2**23), -1, 0, 1, 2**23 - 1, 12345], "int32")
     raw = b"".join(int(one & 0xFFFFFF).to_bytes(3, "little") for one in whole)
@@ -168,7 +242,9 @@ def test_origins(run, decoder):
     )
 
 
-def test_the_command_writes_the_picture(tiny_run, state, pictures, tmp_path, capsys):
+def test_the_command_writes_the_picture(
+    tiny_run, state, decoder, pictures, tmp_path, capsys
+):
     path = tmp_path / "mine.json"
     path.write_text(json.dumps(state(edit(pictures[0], 1, 0))))
     arguments = [f"--run_dir={tiny_run}", f"--session={path}"]
@@ -176,8 +252,13 @@ def test_the_command_writes_the_picture(tiny_run, state, pictures, tmp_path, cap
     assert "1 change(s)" in capsys.readouterr().out
     names = {file.name for file in (tmp_path / "out").iterdir()}
     assert names == {"before.png", "after.png", "difference.png", "edit.json"}
-    assert main(["explain", "atlas", *arguments, f"--out={tmp_path}/no"]) == 1
-    assert "leave out atlas" in capsys.readouterr().err
+    drawn = np.asarray(PIL.Image.open(tmp_path / "out" / "after.png"))[::4, ::4]
+    whole = part(decoder, pictures[0], 1, 0)
+    expected = edits.remove(decoder, pictures[0], whole).after
+    np.testing.assert_array_equal(drawn, rendering.image_pixels(expected))
+    for other in ("atlas", "--seed=3", "--image=a.png"):
+        assert main(["explain", other, *arguments, f"--out={tmp_path}/no"]) == 1
+        assert f"leave out {other.split('=')[0]}." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -194,6 +275,7 @@ def test_the_command_writes_the_picture(tiny_run, state, pictures, tmp_path, cap
         ({"origin": None}, "an origin must be an object"),
         ({"edits": [{"do": "explode"}]}, "do must be"),
         ({"edits": {}}, "edits must be a list"),
+        ({"edits": [{"do": "swap"}]}, "level is missing"),
     ],
 )
 def test_what_is_wrong_is_said(state, run, tmp_path, values, said):
@@ -203,11 +285,9 @@ def test_what_is_wrong_is_said(state, run, tmp_path, values, said):
         session.read(path, run)
 
 
-def test_damaged_files_are_one_line(state, run, pictures, tmp_path):
+def test_damaged_text_is_one_line(state, run, pictures, tmp_path):
     random = np.random.default_rng(0)
-    donor = {"latent": base64.b64encode(bytes(18)).decode()}
-    changes = [edit(pictures[0], 1, 0), edit(pictures[0], 0, 1, do="swap", donor=donor)]
-    text = json.dumps(state(*changes, pins=[donor])).encode()
+    text = json.dumps(state(*two_edits(pictures[0]), pins=[LATENT])).encode()
     path, refused = tmp_path / "session.json", []
     for _ in range(400):
         damaged = bytearray(text)
@@ -228,3 +308,73 @@ def test_damaged_files_are_one_line(state, run, pictures, tmp_path):
         session.read(path, run)
     with pytest.raises(UserError, match="cannot be read"):
         session.read(tmp_path / "missing.json", run)
+
+
+def test_damaged_values_are_one_line(state, run, decoder, pictures, tmp_path):
+    """Every value of a session, replaced by odd ones or left out."""
+    way = {"seed": 3, "other": 4, "share": 0.5, "truncation": 1}
+    whole = state(*two_edits(pictures[0]), origin=way, pins=[LATENT, way])
+    path, taken, refused = tmp_path / "session.json", [], []
+    for place in places(whole):
+        for odd in (MISSING, *ODD):
+            values = replaced(whole, place, odd)
+            path.write_text(json.dumps(values))
+            try:
+                found = session.read(path, run)
+            except UserError as error:
+                refused.append(str(error))
+            else:
+                # Whatever is taken is what the schema describes, and can be drawn.
+                jsonschema.validate(values, SCHEMA)
+                taken.append(found)
+    assert len(refused) > 500
+    assert not any("\n" in line or not line.isprintable() for line in refused)
+    assert len(taken) > 20
+    for found in taken[::3]:
+        assert np.isfinite(session.compose(run, decoder, found).after).all()
+
+
+def test_a_mistake_leaves_nothing(tiny_run, state, tmp_path, capsys):
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(state(model="0" * 16)))
+    arguments = f"--run_dir={tiny_run}", f"--session={path}"
+    assert main(["explain", *arguments, f"--out={tmp_path}/out"]) == 1
+    error = capsys.readouterr().err.strip()
+    assert "another model" in error
+    assert len(error.splitlines()) == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["mine.json"]
+
+
+LATENT = {"latent": base64.b64encode(bytes(18)).decode()}
+MISSING = object()
+ODD = (
+    *(None, True, False, 0, -1, 1.5, 2.0, 2**31, 10**30, -0.0),
+    *(float("nan"), float("inf"), "", "x", "AAAA", "\x1b[31m\n", "\ud800"),
+    *([], {}, [[]], {"seed": 1}),
+)
+
+
+def two_edits(recording):
+    swap = edit(recording, 0, 1, do="swap", donor=LATENT)
+    return [edit(recording, 1, 0), swap]
+
+
+def places(value, place=()):
+    """The way to every value inside of one."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, one in inside:
+        yield (*place, key)
+        if isinstance(one, dict | list):
+            yield from places(one, (*place, key))
+
+
+def replaced(whole, place, odd):
+    """A copy with another value, or none, at a place."""
+    whole = holder = copy.deepcopy(whole)
+    for key in place[:-1]:
+        holder = holder[key]
+    if odd is MISSING:
+        del holder[place[-1]]
+    else:
+        holder[place[-1]] = odd
+    return whole

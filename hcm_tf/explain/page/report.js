@@ -252,9 +252,9 @@ function drawDetail() {
       bar("all others", Math.abs(node.other_parents_weight), most, short(node.other_parents_weight), { class: "rest" })));
   }
   const own = node.value, strongest = Math.max(own, ...node.rivals.map((rival) => rival.response), 1e-12);
-  const rivals = [{ basis: node.basis, response: own, own: true, kept: true }, ...node.rivals].sort((a, b) => b.response - a.response);
+  const rivals = [{ basis: node.basis, name: node.name, response: own, own: true, kept: true }, ...node.rivals].sort((a, b) => b.response - a.response);
   parts.push(make("h3", {}, `Rivals at this place (OR): rank ${node.rank}`), make("ul", { class: "bars", id: "rivals" },
-    ...rivals.map((rival) => bar(`basis ${rival.basis}${rival.own ? ", this" : rival.kept ? ", active" : ", not kept"}`,
+    ...rivals.map((rival) => bar(`${rival.name ? `${rival.name}, ` : ""}basis ${rival.basis}${rival.own ? ", this" : rival.kept ? ", active" : ", not kept"}`,
       rival.response, strongest, short(rival.response), { class: rival.own ? "own" : "rest" }))));
   detail.replaceChildren(...parts);
 }
