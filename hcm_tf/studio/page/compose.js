@@ -39,7 +39,7 @@ export class Composer {
     const adjusted = [];
     for (const [level, { cell }] of this.model.levels.entries()) {
       const here = edits.filter((edit) => edit.level === level);
-      const changes = changesOf(picture, level, here);
+      const changes = changesOf(picture.activations[level], this.model.levels[level], here);
       adjusted[level] = new Map();
       for (const [unit, { factor, rows, columns }] of changes) {
         const value = picture.value(level, unit);
@@ -72,9 +72,9 @@ export class Composer {
       const { index, value } = drawn.codes[level];
       const before = new Map([...index].map((unit, place) => [unit, value[place]]));
       const code = new Map(before);
-      const changes = changesOf(picture, level, here);
+      const changes = changesOf(before, shape, here);
       for (const unit of changes.keys()) code.delete(unit);
-      for (const [unit, { factor, rows, columns }] of changes) put(code, shape, unit, factor * (before.get(unit) ?? 0), rows, columns);
+      for (const [unit, { factor, rows, columns, gone }] of changes) if (!gone) put(code, shape, unit, factor * before.get(unit), rows, columns);
       for (const { do: kind, unit, factor, rows, columns, donor } of here) {
         if (kind === "change") continue;
         const source = await this.open(donor);
@@ -90,13 +90,14 @@ export class Composer {
   }
 }
 
-/** What happens to the picture's own units of a level: what a swap replaces, goes. */
-function changesOf(picture, level, edits) {
+/** What happens to the active units of a level: what a swap replaces, goes. */
+function changesOf(active, { channels }, edits) {
   const changes = new Map();
-  for (const edit of edits) if (edit.do === "change" && picture.value(level, edit.unit) !== 0) changes.set(edit.unit, edit);
+  for (const edit of edits) if (edit.do === "change" && active.has(edit.unit)) changes.set(edit.unit, edit);
   for (const { do: kind, unit } of edits) {
     if (kind !== "swap") continue;
-    for (const own of picture.atCell(level, unit)) changes.set(own, { factor: 0, rows: 0, columns: 0 });
+    const first = unit - (unit % channels);
+    for (let own = first; own < first + channels; own += 1) if (active.has(own)) changes.set(own, { factor: 0, rows: 0, columns: 0, gone: true });
   }
   return changes;
 }
