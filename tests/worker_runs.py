@@ -3,6 +3,7 @@
 import contextlib
 import json
 import pathlib
+import signal
 import socket
 import subprocess
 import time
@@ -28,6 +29,11 @@ def free_addresses(count):
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         return [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
+
+
+def _hear_interrupts():
+    """As in a terminal: a shell's background jobs, these tests among them, do not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Team:
@@ -56,7 +62,11 @@ class Team:
         }
         with self.outputs[index].open("w") as out, self.errors[index].open("w") as err:
             return subprocess.Popen(
-                self.commands[index], stdout=out, stderr=err, env=environment
+                self.commands[index],
+                stdout=out,
+                stderr=err,
+                env=environment,
+                preexec_fn=_hear_interrupts,
             )
 
     def __enter__(self):
