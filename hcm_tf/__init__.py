@@ -16,16 +16,23 @@ from hcm_tf.startup import load_tensorflow
 from hcm_tf.version import __version__
 
 if TYPE_CHECKING:
-    from hcm_tf.layers import ChannelTopK, SpatialTopK
+    from hcm_tf.layers import (
+        ChannelSelection,
+        ChannelTopK,
+        SpatialSelection,
+        SpatialTopK,
+    )
     from hcm_tf.networks import Critic, Encoder, Generator
     from hcm_tf.runs.checkpoint import Run, load
 
 __all__ = [
+    "ChannelSelection",
     "ChannelTopK",
     "Critic",
     "Encoder",
     "Generator",
     "Run",
+    "SpatialSelection",
     "SpatialTopK",
     "__version__",
     "load",
@@ -33,7 +40,9 @@ __all__ = [
 
 # TensorFlow takes seconds to load: a name brings its module when it is first used.
 _HOMES = {
+    "ChannelSelection": "hcm_tf.layers",
     "ChannelTopK": "hcm_tf.layers",
+    "SpatialSelection": "hcm_tf.layers",
     "SpatialTopK": "hcm_tf.layers",
     "Critic": "hcm_tf.networks",
     "Encoder": "hcm_tf.networks",

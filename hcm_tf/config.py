@@ -16,6 +16,22 @@ GRID = 4  # The generator composes its image from 4 x 4 locations (Xing et al. 2
 RESIDUAL_RESOLUTION = 32  # Blocks at this resolution have a shortcut.
 WIDTHS_IN_BASE_CHANNELS = {8: 8, 16: 4, 32: 2, 64: 1, 128: 0.5}
 
+# The rules of `hcm_tf.sparsity.rules`, named here so that flags need no Keras.
+SPARSITIES = (
+    "top_k",
+    "dense",
+    "l1",
+    "straight_through",
+    "soft_top_k",
+    "sparsemax",
+    "entmax15",
+    "sparsestmax",
+    "gumbel_top_k",
+    "reinforce",
+    "batch_top_k",
+    "top_p",
+)
+
 # Fields with several values, and the type of each; of words there may be none.
 LISTS = {tuple[float, ...]: float, tuple[str, ...]: str}
 
@@ -135,6 +151,27 @@ class ModelConfig:
         minimum=0.0,
         maximum=1.0,
     )
+    sparsity: tuple[str, ...] = _field(
+        ("top_k",),
+        "Rule by which a level keeps its activations, one for each sparse level from "
+        "the attributes upwards, separated by commas; the last serves all further "
+        "levels. top_k is the published one; docs/sparsity.md describes all: "
+        f"{', '.join(SPARSITIES)}.",
+        choices=SPARSITIES,
+    )
+    temperature: float = _field(
+        1.0,
+        "Of soft_top_k, sparsemax, entmax15, sparsestmax, gumbel_top_k and reinforce: "
+        "what responses, in the root mean square of their competitors, are divided by.",
+        minimum=1e-3,
+        maximum=1e3,
+    )
+    top_p: float = _field(
+        0.9,
+        "Of top_p: the share of the sum of its positive responses that a level keeps.",
+        minimum=0.0,
+        maximum=1.0,
+    )
     stddev_group_size: int = _field(
         10,
         "Images compared by the critic's minibatch standard deviation; the batch of "
@@ -150,6 +187,10 @@ class ModelConfig:
                 "`base_channels` must be even for 128-pixel images, whose last block "
                 f"has base_channels / 2 feature maps. Received: {self.base_channels}"
             )
+        if not self.sparsity:
+            raise ValueError("`sparsity` must name a rule. Received: ()")
+        if self.top_p == 0:
+            raise ValueError(f"`top_p` must be above 0. Received: {self.top_p}")
         if self.attribute_keep == 0 or 0 in self.spatial_keep:
             raise ValueError(
                 "`attribute_keep` and `spatial_keep` must be above 0. Received: "
@@ -344,6 +385,30 @@ class TrainConfig:
         "Steps over which what the selections leave out fades from whole to nothing; "
         "0: they select from the first step on, as published.",
         minimum=0,
+    )
+    anneal_steps: int = _field(
+        0,
+        "Steps over which a rule begins mildly: k falls from all (top_k, "
+        "straight_through, batch_top_k), the temperature from --heat times its value, "
+        "top_p's share from 1, sparsestmax's radius rises from 0; 0: none.",
+        minimum=0,
+    )
+    heat: float = _field(
+        10.0,
+        "Factor on the temperature where annealing begins.",
+        minimum=1.0,
+        maximum=1e3,
+    )
+    l1_weight: float = _field(
+        0.1,
+        "Weight of the mean absolute code, summed over the levels with the rule l1.",
+        minimum=0.0,
+    )
+    reinforce_weight: float = _field(
+        1.0,
+        "Weight of the score-function gradient of the rule reinforce; at 1 the "
+        "gradient of the expected loss is unbiased, and noisy.",
+        minimum=0.0,
     )
     cooldown_steps: int = _field(
         0,

@@ -1,5 +1,6 @@
-"""Keras layers of the three networks: top-k sparsity, equalised weights, stddev."""
+"""Keras layers of the three networks: selection, equalised weights, stddev."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -11,29 +12,53 @@ from hcm_tf.operations import FAST
 from hcm_tf.operations.kernels import adjoint, scale_smaller
 from hcm_tf.operations.placement import place_convolve_back
 from hcm_tf.operations.upsampling import upsample_back
-from hcm_tf.sparsity import Tensor
+from hcm_tf.sparsity import Tensor, rules
+from hcm_tf.sparsity.rules import Competition, Stage
 
 # He et al. 2015: keeps the variance of a layer that a ReLU follows.
 RELU_GAIN = math.sqrt(2.0)
 
 
-class _TopK(keras.layers.Layer):
-    """Keeps the activations of one level that reach the k-th largest (Xing et al.).
+class _Selection(keras.layers.Layer):
+    """Selects activations of one level, by a rule of `sparsity.rules`.
 
     Args:
         k: activations to keep among the competitors, at least 1.
+        rule: its name.
+        temperature: of the rule's scores.
+        p: of the rule top_p.
+
+    Attributes:
+        threshold: of the rule batch_top_k when it sees no group, one of each
+            competition; a variable that follows training. None for other rules.
 
     Raises:
-        ValueError: `k` is below 1, or above the number of competitors.
+        ValueError: `k` is below 1, or above the number of competitors; there is no such
+            rule.
     """
 
     execution = FAST
 
-    def __init__(self, k: int, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        k: int,
+        rule: str = "top_k",
+        *,
+        temperature: float = 1.0,
+        p: float = 0.9,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if k < 1:
             raise ValueError(f"`k` must be at least 1. Received: k={k}")
+        if rule not in rules.RULES:
+            raise ValueError(
+                f"`rule` must be one of {', '.join(rules.RULES)}. Received: {rule!r}"
+            )
         self.k = k
+        self.rule = rule
+        self.options = rules.Options(temperature=temperature, p=p)
+        self.threshold = None
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         competitors = self._competitors(input_shape)
@@ -42,56 +67,145 @@ class _TopK(keras.layers.Layer):
                 f"`k` must be between 1 and {competitors} (competitors in an input of "
                 f"shape {tuple(input_shape)}). Received: k={self.k}"
             )
+        if rules.RULES[self.rule].term == "threshold":
+            self.threshold = self.add_weight(
+                name="threshold",
+                shape=self._competitions(input_shape),
+                initializer="zeros",
+                trainable=False,
+                dtype="float32",
+            )
         self.built = True
 
-    def call(self, x: Tensor, leak: Tensor | None = None) -> Tensor:
-        return sparsity.keep(x, self.gate(x, leak))
+    def call(self, x: Tensor, stage: Stage | None = None) -> Tensor:
+        """The code: gate times response."""
+        return sparsity.keep(x, self.gate(x, stage))
 
-    def gate(self, x: Tensor, leak: Tensor | None = None) -> Tensor:
-        """The gate of `x`, of its shape: boolean, or float with a leak.
+    def gate(self, x: Tensor, stage: Stage | None = None) -> Tensor:
+        """The gate of responses, of their shape: boolean or float, as the rule's is.
 
         Args:
             x: the responses.
-            leak: share of what is left out that stays all the same, see
-                `sparsity.leaky`.
+            stage: of training; None when sampling.
         """
-        return sparsity.leaky(self._mask(x), leak, x.dtype)
+        gate = rules.RULES[self.rule].gate(self.competition(x, stage))
+        if len(gate.shape) != len(x.shape):
+            gate = ops.reshape(gate, (-1, *x.shape[1:]))
+        return sparsity.leaky(gate, stage.leak if stage else None, x.dtype)
+
+    def competition(self, x: Tensor, stage: Stage | None = None) -> Competition:
+        """What the rule decides by; arguments as of `gate`."""
+        stage = stage or Stage()
+        if stage.noise is not None:
+            noise = self._side_by_side(stage.noise)
+            stage = dataclasses.replace(stage, noise=noise)
+        threshold = None
+        if self.threshold is not None:
+            threshold = ops.cast(ops.convert_to_tensor(self.threshold), x.dtype)
+            threshold = ops.expand_dims(ops.expand_dims(threshold, 0), self.axis)
+        return Competition(
+            x=self._side_by_side(x),
+            k=self.k,
+            axis=self.axis,
+            options=self.options,
+            stage=stage,
+            select=self.execution.select,
+            threshold=threshold,
+        )
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "k": self.k}
+        return {
+            **super().get_config(),
+            "k": self.k,
+            "rule": self.rule,
+            "temperature": self.options.temperature,
+            "p": self.options.p,
+        }
 
 
 @keras.saving.register_keras_serializable("hcm_tf")
-class ChannelTopK(_TopK):
-    """Keeps the k largest channels at each location: `(..., channels)`.
+class ChannelSelection(_Selection):
+    """Among the channels at each location: `(batch, ..., channels)`."""
 
-    See `sparsity.channel_top_k_mask` for ties and ranges.
-    """
+    axis = -1
 
     @staticmethod
     def _competitors(input_shape: tuple) -> int:
         return input_shape[-1]
 
-    def _mask(self, x: Tensor) -> Tensor:
-        return sparsity.channel_top_k_mask(x, self.k, self.execution.select)
+    @staticmethod
+    def _competitions(input_shape: tuple) -> tuple:
+        return tuple(input_shape[1:-1])
+
+    @staticmethod
+    def _side_by_side(x: Tensor) -> Tensor:
+        return x
 
 
 @keras.saving.register_keras_serializable("hcm_tf")
-class SpatialTopK(_TopK):
-    """Keeps the k largest positions of each channel: `(batch, height, width, C)`.
+class SpatialSelection(_Selection):
+    """Among the positions of each channel: `(batch, height, width, channels)`."""
 
-    See `sparsity.spatial_top_k_mask` for ties and ranges.
-    """
+    axis = 1
 
     @staticmethod
     def _competitors(input_shape: tuple) -> int:
         return input_shape[1] * input_shape[2]
 
-    def _mask(self, x: Tensor) -> Tensor:
-        return sparsity.spatial_top_k_mask(x, self.k, self.execution.select)
+    @staticmethod
+    def _competitions(input_shape: tuple) -> tuple:
+        return (input_shape[-1],)
+
+    @staticmethod
+    def _side_by_side(x: Tensor) -> Tensor:
+        _, height, width, channels = x.shape
+        return ops.reshape(x, (-1, height * width, channels))
+
+
+class _TopK:
+    """The published rule alone."""
+
+    def __init__(self, k: int, **kwargs: Any) -> None:
+        super().__init__(k, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        return {
+            name: value
+            for name, value in config.items()
+            if name not in ("rule", "temperature", "p")
+        }
+
+
+@keras.saving.register_keras_serializable("hcm_tf")
+class ChannelTopK(_TopK, ChannelSelection):
+    """Keeps the k largest channels at each location (Xing et al. 2020).
+
+    See `sparsity.channel_top_k_mask` for ties and ranges.
+
+    Args:
+        k: channels to keep at each location, at least 1.
+
+    Raises:
+        ValueError: `k` is below 1, or above the number of channels.
+    """
+
+
+@keras.saving.register_keras_serializable("hcm_tf")
+class SpatialTopK(_TopK, SpatialSelection):
+    """Keeps the k largest positions of each channel (Xing et al. 2020).
+
+    See `sparsity.spatial_top_k_mask` for ties and ranges.
+
+    Args:
+        k: positions to keep in each channel, at least 1.
+
+    Raises:
+        ValueError: `k` is below 1, or above the number of positions.
+    """
 
 
 class _Equalized(keras.layers.Layer):

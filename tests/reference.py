@@ -64,3 +64,28 @@ def minibatch_stddev(x: np.ndarray, group_size: int) -> np.ndarray:
         deviation = np.sqrt(np.var(x[members], axis=0) + 1e-8)
         y[members] = deviation.mean()
     return np.concatenate([x, y], axis=-1)
+
+
+def sparsemax(z: np.ndarray) -> np.ndarray:
+    """Martins and Astudillo 2016, algorithm 1, of one row."""
+    descending = np.sort(z)[::-1]
+    ranks = np.arange(1, len(z) + 1)
+    size = np.sum(1 + ranks * descending > np.cumsum(descending))
+    return np.maximum(z - (descending[:size].sum() - 1) / size, 0)
+
+
+def sparsestmax(z: np.ndarray, radius: float) -> np.ndarray:
+    """Shao et al. 2019, algorithm 1, repeated until no share is negative."""
+    centre = np.full(len(z), 1 / len(z))
+    share = sparsemax(z)
+    distance = np.linalg.norm(share - centre)
+    if distance >= radius:
+        return share
+    share = centre + radius * (share - centre) / distance
+    while (share < 0).any():
+        projected = sparsemax(share)
+        face = projected > 0
+        own = np.where(face, 1 / face.sum(), 0)
+        left = np.sqrt(radius**2 - np.sum((own - centre) ** 2))
+        share = own + left * (projected - own) / np.linalg.norm(projected - own)
+    return share

@@ -23,7 +23,7 @@ USES = {
     "operations": "sparsity",
     "layers": "operations sparsity",
     "networks": "config layers operations sparsity",
-    "training": "losses prior sparsity",
+    "training": "layers losses networks prior sparsity",
     "data": "config errors files",
     "features": "config data errors images metrics startup",
     "runs": "config data errors files images losses networks operations prior training",

@@ -12,6 +12,7 @@ from hcm_tf.config import ModelConfig
 from hcm_tf.networks import Generator, build_critic, build_encoder, build_generator
 from hcm_tf.operations import EXECUTIONS, apply, placement
 from hcm_tf.operations.placement import SPARE_ROWS
+from hcm_tf.sparsity.rules import Stage
 
 TINY = ModelConfig(base_channels=2, attributes=12, latent_size=6, attribute_keep=0.25)
 
@@ -76,8 +77,10 @@ def test_each_level_keeps_its_k():
 def test_replay_reproduces_the_image_and_is_linear(keep, execution, leak):
     config = dataclasses.replace(TINY, attribute_keep=keep, spatial_keep=(keep,))
     generator = apply(build_generator(config), execution)
-    trace = generator.trace(latents(3), leak=leak)
-    np.testing.assert_allclose(generator(latents(3), leak=leak), trace.image, atol=1e-5)
+    trace = generator.trace(latents(3), stages=Stage(leak=leak))
+    np.testing.assert_allclose(
+        generator(latents(3), stages=Stage(leak=leak)), trace.image, atol=1e-5
+    )
     scale = np.abs(trace.logits).max()
     random = np.random.default_rng(1)
     for level, code in enumerate(trace.codes):
@@ -105,7 +108,7 @@ def test_pulling_back_is_the_adjoint_of_replaying(execution, leak, size):
         attribute_keep=0.25,
     )
     generator = apply(build_generator(config), execution)
-    trace = generator.trace(latents(3), leak=leak)
+    trace = generator.trace(latents(3), stages=Stage(leak=leak))
     random = np.random.default_rng(5)
     weights = random.normal(size=trace.logits.shape).astype("float32")
     pulled = generator.pull_back(weights, trace.gates)

@@ -9,12 +9,13 @@ from keras import ops
 from hcm_tf.layers import (
     EqualizedConv2D,
     PlacedConv2D,
-    SpatialTopK,
+    SpatialSelection,
     UpsampledConv2D,
 )
 from hcm_tf.operations import FAST
 from hcm_tf.operations.upsampling import upsample, upsample_back
 from hcm_tf.sparsity import Tensor, keep
+from hcm_tf.sparsity.rules import Stage
 
 # Slope of the leaky ReLU for negative values, in encoder and critic.
 NEGATIVE_SLOPE = 0.2
@@ -36,13 +37,14 @@ class BlockGates(NamedTuple):
 
 @keras.saving.register_keras_serializable("hcm_tf")
 class GeneratorBlock(keras.layers.Layer):
-    """Upsample, conv3 ReLU, conv3 ReLU, keep the top k positions of each channel.
+    """Upsample, conv3 ReLU, conv3 ReLU, select positions of each channel.
 
     Args:
         width: feature maps.
         k: positions kept in each feature map; None keeps all.
         attribute_k: attributes kept at each location, each owning its location's
             channel, where the input holds attributes; None: it does not.
+        rule, temperature, p: of the selection, see `layers.SpatialSelection`.
         residual: adds the upsampled 1x1 convolution of the input after the second
             ReLU; the selection then works on the signed sum.
 
@@ -59,6 +61,9 @@ class GeneratorBlock(keras.layers.Layer):
         *,
         k: int | None,
         attribute_k: int | None = None,
+        rule: str = "top_k",
+        temperature: float = 1.0,
+        p: float = 0.9,
         residual: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -79,7 +84,12 @@ class GeneratorBlock(keras.layers.Layer):
             if residual
             else None
         )
-        self.top_k = None if k is None else SpatialTopK(k, dtype=dtype, name="top_k")
+        self.rule, self.temperature, self.p = rule, temperature, p
+        self.selection = None
+        if k is not None:
+            self.selection = SpatialSelection(
+                *(k, rule), temperature=temperature, p=p, dtype=dtype, name="selection"
+            )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         output_shape = self.compute_output_shape(input_shape)
@@ -87,8 +97,8 @@ class GeneratorBlock(keras.layers.Layer):
         self.second.build(output_shape)
         if self.shortcut is not None:
             self.shortcut.build(input_shape)
-        if self.top_k is not None:
-            self.top_k.build(output_shape)
+        if self.selection is not None:
+            self.selection.build(output_shape)
         self.built = True
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
@@ -105,16 +115,16 @@ class GeneratorBlock(keras.layers.Layer):
         return 2 * margin + 2  # Twice the size, then two 3x3 convolutions.
 
     def call(
-        self, x: Tensor, *, selected: bool = False, leak: Tensor | None = None
+        self, x: Tensor, *, selected: bool = False, stage: Stage | None = None
     ) -> Tensor:
         """The block's output: `(batch, n, n, C)` -> `(batch, 2n, 2n, width)`.
 
         Arguments as of `trace`.
         """
-        return _run(self, lambda x: self.trace(x, selected=selected, leak=leak)[1], x)
+        return _run(self, lambda x: self.trace(x, selected=selected, stage=stage)[1], x)
 
     def trace(
-        self, x: Tensor, *, selected: bool = False, leak: Tensor | None = None
+        self, x: Tensor, *, selected: bool = False, stage: Stage | None = None
     ) -> tuple[Tensor, Tensor, BlockGates]:
         """`(response, code, gates)`: before and after selection, and the decisions.
 
@@ -122,16 +132,16 @@ class GeneratorBlock(keras.layers.Layer):
             x: `(batch, n, n, C)`.
             selected: x is the network's own selection, no edited or foreign code, so
                 that of attributes no more than `attribute_k` of a location are active.
-            leak: share that unselected outputs keep, see `sparsity.leaky`.
+            stage: of training, for the selection of the outputs; None when sampling.
         """
         hidden = ops.relu(self._respond(x, selected))
         composed = ops.relu(self.second(hidden))
         response = self._add_shortcut(composed, x)
-        if self.top_k is None:
+        if self.selection is None:
             kept = ops.ones_like(response, dtype="bool")
             code = response
         else:
-            kept = self.top_k.gate(response, leak)
+            kept = self.selection.gate(response, stage)
             code = keep(response, kept)
         gates = BlockGates(first=hidden > 0, second=composed > 0, kept=kept)
         return response, code, gates
@@ -160,6 +170,9 @@ class GeneratorBlock(keras.layers.Layer):
             "width": self.width,
             "k": self.k,
             "attribute_k": self.attribute_k,
+            "rule": self.rule,
+            "temperature": self.temperature,
+            "p": self.p,
             "residual": self.residual,
         }
 

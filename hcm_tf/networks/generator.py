@@ -1,6 +1,7 @@
 """The sparse generator: latent -> attributes -> parts -> image (Xing et al. 2020)."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -9,13 +10,15 @@ from keras import ops
 from hcm_tf.config import GRID, RESIDUAL_RESOLUTION
 from hcm_tf.layers import (
     RELU_GAIN,
-    ChannelTopK,
+    ChannelSelection,
     EqualizedConv2D,
     EqualizedDense,
+    SpatialSelection,
 )
 from hcm_tf.networks.blocks import BlockGates, GeneratorBlock, track_by_name
 from hcm_tf.networks.levels import Level
 from hcm_tf.sparsity import Tensor, keep
+from hcm_tf.sparsity.rules import RULES, Stage
 
 
 class Trace(NamedTuple):
@@ -53,10 +56,14 @@ class Generator(keras.Model):
         attributes: attributes per location (V).
         attribute_k: attributes kept at each location.
         spatial_k: positions kept in each feature map, for every block but the last.
+        rules: by which they are kept, names of `sparsity.rules.RULES`: one for each
+            sparse level, the attributes first; the last serves all further levels.
+        temperature, p: of rules that have them, see `layers.ChannelSelection`.
         image_channels: channels of the image.
 
     Raises:
-        ValueError: the lengths do not agree, or a k is out of range.
+        ValueError: the lengths do not agree, or a k is out of range; there is no such
+            rule.
     """
 
     def __init__(
@@ -67,6 +74,9 @@ class Generator(keras.Model):
         attributes: int = 200,
         attribute_k: int = 20,
         spatial_k: tuple[int, ...] = (16, 64, 341),
+        rules: tuple[str, ...] = ("top_k",),
+        temperature: float = 1.0,
+        p: float = 0.9,
         image_channels: int = 3,
         **kwargs: Any,
     ) -> None:
@@ -77,6 +87,9 @@ class Generator(keras.Model):
                 f"Received: {resolutions}, {widths}, {spatial_k}"
             )
         dtype = self.dtype_policy
+        self.rules = tuple(rules[min(i, len(rules) - 1)] for i in range(len(widths)))
+        self.temperature, self.p = temperature, p
+        chosen = {"temperature": temperature, "p": p, "dtype": dtype}
         self.image_size = resolutions[-1]
         self.image_channels = image_channels
         self.fc = EqualizedDense(
@@ -85,20 +98,26 @@ class Generator(keras.Model):
         self.attribute_conv = EqualizedConv2D(
             attributes, 3, dtype=dtype, name="attributes"
         )
-        self.attribute_top_k = ChannelTopK(
-            attribute_k, dtype=dtype, name="attribute_top_k"
+        self.attribute_selection = ChannelSelection(
+            *(attribute_k, self.rules[0]), name="attribute_selection", **chosen
         )
         self.blocks = [
             GeneratorBlock(
                 width,
                 k=k,
                 attribute_k=attribute_k if level == 0 else None,
+                rule=rule,
                 residual=resolution == RESIDUAL_RESOLUTION,
-                dtype=dtype,
                 name=f"block{level + 1}",
+                **chosen,
             )
-            for level, (resolution, width, k) in enumerate(
-                zip(resolutions, widths, (*spatial_k, None), strict=True)
+            for level, (resolution, width, k, rule) in enumerate(
+                zip(
+                    *(resolutions, widths, (*spatial_k, None)),
+                    # The last block selects nothing.
+                    (*self.rules[1:], "dense"),
+                    strict=True,
+                )
             )
         ]
         track_by_name(self, self.blocks)
@@ -110,20 +129,30 @@ class Generator(keras.Model):
         attributes = Level(
             name="attributes",
             shape=(GRID, GRID, self.attribute_conv.filters),
-            k=self.attribute_top_k.k,
+            k=self.attribute_selection.k,
             placed=True,
+            rule=self.rules[0],
         )
         maps = [
             Level(
                 name=f"{side}x{side}",
                 shape=(side, side, block.width),
-                k=block.top_k.k,
+                k=block.selection.k,
                 placed=False,
+                rule=block.rule,
             )
             for index, block in enumerate(self.blocks[:-1])
             for side in [2 * GRID * 2**index]
         ]
         return (attributes, *maps)
+
+    @property
+    def selections(self) -> tuple[ChannelSelection | SpatialSelection, ...]:
+        """The layer that selects at each sparse level, lowest first."""
+        return (
+            self.attribute_selection,
+            *(block.selection for block in self.blocks[:-1]),
+        )
 
     @property
     def level_names(self) -> tuple[str, ...]:
@@ -155,7 +184,7 @@ class Generator(keras.Model):
         shape = (None, GRID, GRID, self.fc.units // (GRID * GRID))
         self.attribute_conv.build(shape)
         shape = (None, GRID, GRID, self.attribute_conv.filters)
-        self.attribute_top_k.build(shape)
+        self.attribute_selection.build(shape)
         for block in self.blocks:
             block.build(shape)
             shape = block.compute_output_shape(shape)
@@ -163,16 +192,21 @@ class Generator(keras.Model):
         self.latent_size = input_shape[-1]
         self.built = True
 
-    def call(self, latent: Tensor, leak: Tensor | None = None) -> Tensor:
+    def call(
+        self, latent: Tensor, stages: Stage | tuple[Stage, ...] | None = None
+    ) -> Tensor:
         """Draws images: `(batch, latent_size)` -> `(batch, size, size, channels)`.
 
         Args:
             latent: in [-1, 1].
-            leak: scalar, the share that unselected activations keep; None: nothing.
+            stages: of training, one for all levels or one for each, the attributes'
+                first; None when sampling.
         """
-        code = self.attribute_top_k(self._respond(latent), leak=leak)
-        for block in self.blocks:
-            code = block(code, selected=leak is None, leak=leak)
+        own, *above = self._stages(stages)
+        code = self.attribute_selection(self._respond(latent), stage=own)
+        selected = self._has_most(own)
+        for block, stage in zip(self.blocks, above, strict=True):
+            code = block(code, selected=selected, stage=stage)
         return ops.tanh(self._to_logits(code))
 
     def preferences(self, latent: Tensor) -> Tensor:
@@ -186,14 +220,20 @@ class Generator(keras.Model):
         x = ops.reshape(x, (-1, GRID, GRID, x.shape[-1] // (GRID * GRID)))
         return self.attribute_conv(x)
 
-    def trace(self, latent: Tensor, leak: Tensor | None = None) -> Trace:
+    def trace(
+        self, latent: Tensor, stages: Stage | tuple[Stage, ...] | None = None
+    ) -> Trace:
         """Draws images and records how: codes of every level, and all gates.
 
-        Arguments as of `call`; with a leak the selections' gates are floats.
+        Arguments as of `call`; gates of selections are boolean or float, as the rules
+        return them.
         """
+        own, *above = self._stages(stages)
         response = self._respond(latent)
-        code = keep(response, self.attribute_top_k.gate(response, leak))
-        return self._trace(0, response, code, selected=leak is None, leak=leak)
+        code = keep(response, self.attribute_selection.gate(response, own))
+        return self._trace(
+            *(0, response, code), selected=self._has_most(own), stages=above
+        )
 
     def retrace(self, level: int, code: Tensor) -> Trace:
         """Draws from a level's code, deciding everything above it anew, and records it.
@@ -209,7 +249,8 @@ class Generator(keras.Model):
             ValueError: `level` is out of range.
         """
         self._check_levels(level)
-        return self._trace(level, code, code, selected=False, leak=None)
+        stages = self._stages(None)[level + 1 :]
+        return self._trace(level, code, code, selected=False, stages=stages)
 
     def _trace(
         self,
@@ -218,12 +259,12 @@ class Generator(keras.Model):
         code: Tensor,
         *,
         selected: bool,
-        leak: Tensor | None,
+        stages: Sequence[Stage | None],
     ) -> Trace:
         responses, codes, gates = [response], [code], []
-        for block in self.blocks[level:]:
+        for block, stage in zip(self.blocks[level:], stages, strict=True):
             response, code, block_gates = block.trace(
-                code, selected=selected, leak=leak
+                code, selected=selected, stage=stage
             )
             responses.append(response)
             codes.append(code)
@@ -325,8 +366,11 @@ class Generator(keras.Model):
             ),
             "widths": tuple(block.width for block in (*maps, last)),
             "attributes": self.attribute_conv.filters,
-            "attribute_k": self.attribute_top_k.k,
+            "attribute_k": self.attribute_selection.k,
             "spatial_k": tuple(block.k for block in maps),
+            "rules": self.rules,
+            "temperature": self.temperature,
+            "p": self.p,
             "image_channels": self.image_channels,
         }
 
@@ -341,6 +385,17 @@ class Generator(keras.Model):
                 f"`until` must be between {level + 1} and {levels - 1}. "
                 f"Received: {until}"
             )
+
+    def _stages(self, stages: Stage | tuple[Stage, ...] | None) -> list[Stage | None]:
+        """One of each level, and none of the last block."""
+        levels = len(self.blocks)
+        if stages is None or isinstance(stages, Stage):
+            return [stages] * levels + [None]
+        return [*stages, None]
+
+    def _has_most(self, stage: Stage | None) -> bool:
+        """Whether a location has `attribute_k` active attributes, ties aside."""
+        return stage is None and RULES[self.rules[0]].bounded
 
     def _respond(self, latent: Tensor) -> Tensor:
         return ops.relu(self.preferences(latent))

@@ -3,6 +3,8 @@
 import dataclasses
 import math
 
+from hcm_tf.sparsity.rules import RULES
+
 
 @dataclasses.dataclass(frozen=True)
 class Level:
@@ -16,14 +18,21 @@ class Level:
     Attributes:
         name: "attributes", or such as "8x8".
         shape: of a code: (height, width, channels).
-        k: units kept among the competitors.
+        k: units kept among the competitors, or what their gates sum to.
         placed: every location has its own basis functions.
+        rule: by which they are kept, a name of `sparsity.rules.RULES`.
     """
 
     name: str
     shape: tuple[int, int, int]
     k: int
     placed: bool
+    rule: str = "top_k"
+
+    @property
+    def most(self) -> int:
+        """Units of the competitors that may be active, ties aside."""
+        return self.k if RULES[self.rule].bounded else self.competitors
 
     @property
     def positions(self) -> int:

@@ -37,6 +37,7 @@ from hcm_tf.runs.workers import Workers, watched
 from hcm_tf.training.noise import Noise, replica_order
 from hcm_tf.training.optimizer import FusedAdam
 from hcm_tf.training.schedule import Cooldown
+from hcm_tf.training.selection import Selection
 from hcm_tf.training.trainer import Trainer
 
 DTYPES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
@@ -327,6 +328,10 @@ def build_trainer(config: ExperimentConfig, replicas: int) -> Trainer:
     if train.ema_decay:
         average_generator = build_generator(config.model, dtype=dtype)
         average_generator.set_weights(generator.get_weights())
+    noise = Noise(
+        train.seed,
+        replica_order(train.batch_size, replicas, config.model.stddev_group_size),
+    )
     trainer = Trainer(
         generator,
         build_encoder(config.model, dtype=dtype),
@@ -342,14 +347,19 @@ def build_trainer(config: ExperimentConfig, replicas: int) -> Trainer:
             r2_weight=train.r2_weight,
             penalty_interval=train.penalty_interval,
         ),
-        noise=Noise(
-            train.seed,
-            replica_order(train.batch_size, replicas, config.model.stddev_group_size),
-        ),
+        noise=noise,
         prior=PRIORS[train.latents](config.model.latent_size),
         reconstruction_weight=train.reconstruction_weight,
         revival_weight=train.revival_weight,
-        leak_steps=train.leak_steps,
+        selection=Selection(
+            *(generator, noise),
+            group=config.model.stddev_group_size,
+            leak_steps=train.leak_steps,
+            anneal_steps=train.anneal_steps,
+            heat=train.heat,
+        ),
+        l1_weight=train.l1_weight,
+        reinforce_weight=train.reinforce_weight,
         augment=train.augment,
     )
     operations.apply(trainer, train.execution, recompute=train.recompute)

@@ -1,7 +1,7 @@
 """The training step: critic, then generator and encoder together."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -13,7 +13,24 @@ from hcm_tf.prior import Posterior, Uniform
 from hcm_tf.training import augmentation, averaging
 from hcm_tf.training.gradients import Gradients, values_of
 from hcm_tf.training.noise import Noise
+from hcm_tf.training.selection import FOLLOWING, Selection
 from hcm_tf.training.usage import Usage
+
+
+class Drawn(NamedTuple):
+    """What the generator drew in training.
+
+    Attributes:
+        images: `(batch, height, width, channels)`.
+        penalty: `Selection.penalty`, `(batch,)`; None without the rule l1.
+        chance: `Selection.log_probability`, `(batch,)`; None without reinforce.
+        thresholds: as of `Selection.thresholds`.
+    """
+
+    images: tf.Tensor
+    penalty: tf.Tensor | None = None
+    chance: tf.Tensor | None = None
+    thresholds: Sequence[tuple[keras.layers.Layer, tf.Tensor]] = ()
 
 
 class Trainer(keras.Model):
@@ -38,8 +55,9 @@ class Trainer(keras.Model):
         critic_steps: critic updates for each generator update.
         reconstruction_weight: weight of `losses.reconstruction_loss`.
         revival_weight: weight of `Usage.shortfall`; 0: idle attributes are left alone.
-        leak_steps: steps over which what the selections leave out fades from whole to
-            nothing; 0: they select from the first step on.
+        selection: what the rules of selection are told, and ask for.
+        l1_weight: weight of `Selection.penalty`.
+        reinforce_weight: weight of the score-function gradient of drawn selections.
         augment: what is changed of all images that the critic sees, of
             `augmentation.KINDS`.
     """
@@ -58,7 +76,9 @@ class Trainer(keras.Model):
         critic_steps: int = 1,
         reconstruction_weight: float = 0.1,
         revival_weight: float = 0.0,
-        leak_steps: int = 0,
+        selection: Selection | None = None,
+        l1_weight: float = 0.0,
+        reinforce_weight: float = 0.0,
         augment: Sequence[str] = (),
     ) -> None:
         super().__init__(name="trainer")
@@ -77,7 +97,9 @@ class Trainer(keras.Model):
         if revival_weight:
             attributes = generator.levels[0]
             self.usage = Usage(attributes.shape, attributes.k)
-        self.leak_steps = leak_steps
+        self.selection = selection or Selection(generator, noise, group=1)
+        self.l1_weight = l1_weight
+        self.reinforce_weight = reinforce_weight
         self.augment = tuple(augment)
         self.built = True
 
@@ -116,15 +138,14 @@ class Trainer(keras.Model):
         """
         real = batch["image"]
         weights = values_of(self.generator.trainable_variables)
-        leak = self.leak()
         left_out = 0.0
         for update in range(self.critic_steps):
             with tf.GradientTape(watch_accessed_variables=False) as drawing:
                 drawing.watch(weights)
-                fake = self.generator(self._latents(real.shape[0], update), leak=leak)
-            metrics = self._update_critic(real, fake, update)
+                drawn = self._draw(self._latents(real.shape[0], update), update)
+            metrics = self._update_critic(real, drawn.images, update)
             left_out += metrics.pop("left_out")
-        metrics |= self._update_generator(real, fake, drawing, leak)
+        metrics |= self._update_generator(real, drawn, drawing)
         metrics["left_out"] += left_out
         if self.average_generator is not None:
             averaging.update(
@@ -132,6 +153,12 @@ class Trainer(keras.Model):
                 values_of(self.generator.trainable_variables),
                 self.ema_decay,
             )
+            for average, own in zip(
+                self.average_generator.non_trainable_variables,
+                self.generator.non_trainable_variables,
+                strict=True,
+            ):
+                average.assign(own)
         return self._sum_over_replicas(metrics)
 
     def _update_critic(
@@ -217,10 +244,10 @@ class Trainer(keras.Model):
     def _update_generator(
         self,
         real: tf.Tensor,
-        fake: tf.Tensor,
+        drawn: Drawn,
         drawing: tf.GradientTape,
-        leak: tf.Tensor | None,
     ) -> dict[str, tf.Tensor]:
+        fake = drawn.images
         with tf.GradientTape(watch_accessed_variables=False) as scoring:
             scoring.watch(fake)
             seen_real, seen_fake = self._augmented(real, fake, self.critic_steps)
@@ -228,20 +255,35 @@ class Trainer(keras.Model):
             loss = self.objective.generator(self.critic(seen_fake), *compared)
             adversarial = self._mean(loss)
         own = self.generator.trainable_variables
-        by_fakes = scoring.gradient(adversarial, fake)
-        gradients = Gradients(
-            own, drawing.gradient(fake, values_of(own), output_gradients=by_fakes)
-        )
+        outputs, weights = [fake], [scoring.gradient(adversarial, fake)]
+        if drawn.penalty is not None:
+            outputs.append(drawn.penalty)
+            share = tf.fill(tf.shape(drawn.penalty), self.l1_weight)
+            weights.append(self._mean_weights(share))
+        if drawn.chance is not None:
+            outputs.append(drawn.chance)
+            weights.append(self._mean_weights(self._lead(loss)))
+        by_own = drawing.gradient(outputs, values_of(own), output_gradients=weights)
+        gradients = Gradients(own, by_own)
         unbounded = preferences = None
 
         def compute() -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
             nonlocal unbounded, preferences
             unbounded = self.encoder.unbounded(real)
             latents = tf.tanh(unbounded)
-            drawn = self.generator(latents, leak=leak)
-            error = self._mean(losses.reconstruction_loss(real, drawn))
+            drawn = self._draw(latents, self.critic_steps)
+            errors = losses.reconstruction_loss(real, drawn.images)
+            error = self._mean(errors)
             per_value = error / np.prod(real.shape[1:])
             loss = self.reconstruction_weight * error
+            if drawn.penalty is not None:
+                loss += self.l1_weight * self._mean(drawn.penalty)
+            if drawn.chance is not None:
+                lead = self._lead(self.reconstruction_weight * errors)
+                # Worth 0 itself: only its gradient is meant.
+                loss += self._mean(
+                    lead * (drawn.chance - tf.stop_gradient(drawn.chance))
+                )
             if self.usage is not None:
                 # The latents are the encoder's to choose, by what they draw.
                 preferences = self.generator.preferences(tf.stop_gradient(latents))
@@ -257,6 +299,8 @@ class Trainer(keras.Model):
         )
         if isinstance(self.prior, Posterior):
             self._follow_encoder(unbounded)
+        for layer, value in drawn.thresholds:
+            self._follow([layer.threshold], [value], FOLLOWING)
         if self.usage is not None:
             self._follow(
                 [self.usage.share], [self.usage.active(preferences)], self.usage.decay
@@ -293,12 +337,49 @@ class Trainer(keras.Model):
         noise = getattr(self.noise, prior.noise)("latents", (prior.size,), draw, count)
         return prior.from_noise(tf.cast(noise, self.generator.variable_dtype))
 
-    def leak(self) -> tf.Tensor | None:
-        """Share that unselected activations keep: from 1 to 0 over `leak_steps`."""
-        if not self.leak_steps:
-            return None
-        done = tf.cast(self.step, tf.float32) / self.leak_steps
-        return tf.maximum(1.0 - done, 0.0)
+    def _draw(self, latents: tf.Tensor, update: int) -> Drawn:
+        """Draws with the selections of this step.
+
+        Args:
+            latents: `(count, latent_size)`.
+            update: number of the drawing in this step.
+        """
+        selection = self.selection
+        draw = self.step * (self.critic_steps + 1) + update
+        stages = selection.stages(self.step, draw, latents.shape[0])
+        if not selection.terms:
+            return Drawn(self.generator(latents, stages=stages))
+        trace, terms = self.generator.trace(latents, stages=stages), selection.terms
+        return Drawn(
+            trace.image,
+            penalty=selection.penalty(trace) if "l1" in terms else None,
+            chance=(
+                selection.log_probability(trace, stages)
+                if "reinforce" in terms
+                else None
+            ),
+            thresholds=(
+                selection.thresholds(trace, stages) if "threshold" in terms else []
+            ),
+        )
+
+    def _lead(self, loss: tf.Tensor) -> tf.Tensor:
+        """What each image's loss lies above the mean of all others': `(batch,)`.
+
+        The baseline of the score-function gradient: it does not depend on the image's
+        own draw, so that the gradient stays unbiased (Williams 1992).
+        """
+        loss = tf.stop_gradient(loss)
+        replica = tf.distribute.get_replica_context()
+        count = loss.shape[0] * replica.num_replicas_in_sync
+        total = replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(loss))
+        return self.reinforce_weight * (loss - (total - loss) / max(count - 1, 1))
+
+    @staticmethod
+    def _mean_weights(weights: tf.Tensor) -> tf.Tensor:
+        """Weights of values whose mean over all replicas' images is meant."""
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        return weights / (weights.shape[0] * replicas)
 
     def _mean(self, values: tf.Tensor) -> tf.Tensor:
         # Optimizers and metrics add up what the replicas return.

@@ -10,10 +10,10 @@ recorded mask can take the place of a computed one.
 
 from collections.abc import Callable
 
-import keras
-from keras import KerasTensor, ops
+from keras import ops
 
-Tensor = KerasTensor
+from hcm_tf.sparsity.gate import Tensor
+
 Select = Callable[[Tensor, int, int], Tensor]
 
 
@@ -78,35 +78,6 @@ def spatial_top_k_mask(x: Tensor, k: int, select: Select = kth_largest) -> Tenso
     positions = ops.reshape(x, (-1, height * width, channels))
     threshold = ops.reshape(select(positions, k, 1), (-1, 1, 1, channels))
     return x >= threshold
-
-
-def leaky(mask: Tensor, leak: Tensor | None, dtype: str) -> Tensor:
-    """The gate of a mask that lets a share of the unselected through.
-
-    Args:
-        mask: boolean.
-        leak: scalar from 0 (nothing, top-k) to 1 (all, dense); None is nothing.
-        dtype: of the gate.
-
-    Returns:
-        `mask` itself without a leak; otherwise 1 where it is true, `leak` elsewhere.
-    """
-    if leak is None:
-        return mask
-    leak = ops.cast(leak, dtype)
-    return ops.where(mask, ops.ones((), dtype=dtype), leak)
-
-
-def keep(x: Tensor, gate: Tensor) -> Tensor:
-    """The code: gate times response; the gradient follows the gate.
-
-    Args:
-        x: the response.
-        gate: boolean, or floating point of the dtype of `x`, of its shape.
-    """
-    if keras.backend.standardize_dtype(gate.dtype) != "bool":
-        return gate * x
-    return ops.where(gate, x, ops.zeros((), dtype=x.dtype))
 
 
 def _check_k(k: int, total: int, what: str) -> None:

@@ -1,0 +1,163 @@
+"""What training tells the rules of selection, and what they ask of it."""
+
+import math
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from hcm_tf.layers import ChannelSelection, SpatialSelection
+from hcm_tf.networks import Generator, Trace
+from hcm_tf.sparsity import rules
+from hcm_tf.sparsity.rules import RULES, Stage
+from hcm_tf.training.noise import Noise
+
+FOLLOWING = 0.99  # Decay of the moving thresholds of batch_top_k, per step.
+
+
+class Selection:
+    """The rules of a generator's levels, in training.
+
+    Args:
+        generator: whose levels they select at.
+        noise: of rules that draw.
+        group: images that compete together in batch_top_k.
+        leak_steps: steps over which what is left out fades; 0: nothing of it stays.
+        anneal_steps: steps over which rules begin mildly; 0: they do not.
+        heat: factor on the temperature at the beginning.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        noise: Noise,
+        *,
+        group: int,
+        leak_steps: int = 0,
+        anneal_steps: int = 0,
+        heat: float = 1.0,
+    ) -> None:
+        self.generator = generator
+        self.noise = noise
+        self.group = group
+        self.leak_steps = leak_steps
+        self.anneal_steps = anneal_steps
+        self.heat = heat
+        self.levels = generator.levels
+        self.rules = [RULES[level.rule] for level in self.levels]
+        terms = {rule.term for rule in self.rules}
+        self.terms = terms - {""}
+        self.noisy = any(rule.noisy for rule in self.rules)
+
+    def leak(self, step: tf.Tensor) -> tf.Tensor | None:
+        """Share that unselected activations keep: from 1 to 0 over `leak_steps`."""
+        if not self.leak_steps:
+            return None
+        return tf.maximum(1.0 - tf.cast(step, tf.float32) / self.leak_steps, 0.0)
+
+    def stages(
+        self, step: tf.Tensor, draw: tf.Tensor, count: int
+    ) -> tuple[Stage, ...] | None:
+        """What each level's rule must know; None where they are as when sampling.
+
+        Args:
+            step: int64, completed training steps.
+            draw: int64, counts what the generator draws since the start of training.
+            count: images that it draws.
+        """
+        grouped = "threshold" in self.terms
+        if not (self.leak_steps or self.anneal_steps or self.noisy or grouped):
+            return None
+        progress = heat = None
+        if self.anneal_steps:
+            done = tf.cast(step, tf.float32) / self.anneal_steps
+            progress = tf.minimum(done, 1.0)
+            heat = tf.pow(self.heat, 1.0 - progress)
+        noise = self._noise(draw, count)
+        return tuple(
+            Stage(
+                leak=self.leak(step),
+                progress=progress,
+                heat=heat,
+                noise=noise[index],
+                group=self.group if rule.term == "threshold" else None,
+            )
+            for index, rule in enumerate(self.rules)
+        )
+
+    def penalty(self, trace: Trace) -> tf.Tensor:
+        """The mean absolute code, summed over the levels with rule l1: `(batch,)`."""
+        codes = self._of("l1", trace.codes)
+        return tf.add_n(
+            [tf.reduce_mean(tf.abs(tf.cast(c, tf.float32)), (1, 2, 3)) for c in codes]
+        )
+
+    def log_probability(self, trace: Trace, stages: Sequence[Stage]) -> tf.Tensor:
+        """Logarithm of the chance of what the rule reinforce drew: `(batch,)`."""
+        found = [
+            rules.log_probability(layer.competition(response, stage))
+            for layer, response, stage in zip(
+                self._of("reinforce", self.generator.selections),
+                self._of("reinforce", trace.responses),
+                self._of("reinforce", stages),
+                strict=True,
+            )
+        ]
+        return tf.add_n(
+            [
+                tf.reduce_sum(
+                    tf.reshape(tf.cast(chance, tf.float32), (chance.shape[0], -1)), 1
+                )
+                for chance in found
+            ]
+        )
+
+    def thresholds(
+        self, trace: Trace, stages: Sequence[Stage]
+    ) -> list[tuple[ChannelSelection | SpatialSelection, tf.Tensor]]:
+        """The layers of batch_top_k, each with the mean of its groups' thresholds."""
+        return [
+            (
+                layer,
+                tf.cast(
+                    tf.squeeze(
+                        tf.reduce_mean(
+                            rules.group_threshold(layer.competition(response, stage)),
+                            axis=0,
+                            keepdims=True,
+                        ),
+                        [0, layer.axis % (2 + len(layer.threshold.shape))],
+                    ),
+                    tf.float32,
+                ),
+            )
+            for layer, response, stage in zip(
+                self._of("threshold", self.generator.selections),
+                self._of("threshold", trace.responses),
+                self._of("threshold", stages),
+                strict=True,
+            )
+        ]
+
+    def _of(self, term: str, values: Sequence) -> list:
+        """Those of the levels whose rule has a term."""
+        return [
+            value
+            for value, rule in zip(values, self.rules, strict=True)
+            if rule.term == term
+        ]
+
+    def _noise(self, draw: tf.Tensor, count: int) -> list[tf.Tensor | None]:
+        sizes = [
+            math.prod(level.shape) if rule.noisy else 0
+            for level, rule in zip(self.levels, self.rules, strict=True)
+        ]
+        if not any(sizes):
+            return [None] * len(sizes)
+        # One stream for all levels, so that none repeats another's numbers.
+        parts = tf.split(
+            self.noise.uniform("selection", (sum(sizes),), draw, count), sizes, axis=1
+        )
+        return [
+            tf.reshape(part, (count, *level.shape)) if size else None
+            for part, level, size in zip(parts, self.levels, sizes, strict=True)
+        ]

@@ -1,0 +1,224 @@
+"""Networks and training under every rule."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from mixes import IDS, MIXES
+
+from hcm_tf.config import SPARSITIES, ModelConfig
+from hcm_tf.networks import Generator, build_generator
+from hcm_tf.operations import EXECUTIONS, apply
+from hcm_tf.runs import devices, experiment
+
+SMALL = ModelConfig(
+    image_size=32, base_channels=4, attributes=20, latent_size=8, attribute_keep=0.25
+)
+mixes = pytest.mark.parametrize("mix", MIXES, ids=IDS)
+
+
+def latents(count):
+    values = np.random.default_rng(0).uniform(-1, 1, (count, 8))
+    return values.astype("float32")
+
+
+def generator_of(mix, seed=0):
+    """Of weights, and thresholds, that a run may have."""
+    keras.utils.set_random_seed(seed)
+    generator = build_generator(dataclasses.replace(SMALL, sparsity=mix))
+    for layer in generator.selections:
+        if layer.threshold is not None:
+            layer.threshold.assign(np.full(layer.threshold.shape, 0.4))
+    return generator
+
+
+def test_every_rule_is_in_a_mix():
+    tried = {rule for mix in MIXES for rule in mix} | {"top_k", "dense"}
+    assert tried == set(SPARSITIES)
+
+
+@mixes
+def test_the_parts_of_a_code_sum_to_the_image(mix):
+    generator, random = generator_of(mix), np.random.default_rng(1)
+    trace = generator.trace(latents(3))
+    np.testing.assert_allclose(generator(latents(3)), trace.image, atol=1e-5)
+    for level, (code, about) in enumerate(
+        zip(trace.codes, generator.levels, strict=True)
+    ):
+        assert about.rule == mix[level]
+        part = random.integers(0, 3, code.shape)
+        drawn = [
+            generator.replay(level, tf.where(part == number, code, 0.0), trace.gates)
+            for number in range(3)
+        ]
+        residual = np.abs(np.sum(drawn, axis=0) - trace.logits).max()
+        assert residual < 1e-5 * max(1.0, np.abs(trace.logits).max())
+        back = generator.pull_back(tf.ones_like(trace.logits), trace.gates)[level]
+        np.testing.assert_allclose(
+            np.sum(back * code, axis=(1, 2, 3)),
+            np.sum(trace.logits, axis=(1, 2, 3)),
+            rtol=1e-3,
+            atol=1e-3,
+        )
+
+
+@mixes
+def test_every_execution_gives_the_same(mix):
+    generator = generator_of(mix)
+    images = {name: apply(generator, name)(latents(3)).numpy() for name in EXECUTIONS}
+    for name in ("fast", "device"):
+        np.testing.assert_allclose(images[name], images["reference"], atol=2e-5)
+    apply(generator, "fast")
+    one = generator(latents(3)[:1])
+    np.testing.assert_allclose(one, images["reference"][:1], atol=2e-5)
+
+
+@mixes
+def test_a_generator_comes_back_from_its_configuration(mix):
+    generator = generator_of(mix)
+    again = Generator.from_config(generator.get_config())
+    again.build((None, 8))
+    again.set_weights(generator.get_weights())
+    np.testing.assert_array_equal(again(latents(2)), generator(latents(2)))
+
+
+@mixes
+def test_no_more_are_active_than_a_level_says(mix):
+    generator = generator_of(mix)
+    for code, about in zip(
+        generator.trace(latents(4)).codes, generator.levels, strict=True
+    ):
+        axes = tuple(axis + 1 for axis in about.competing_axes)
+        assert np.count_nonzero(code, axis=axes).max() <= about.most
+
+
+TRAINED = {
+    "batch_size": 8,
+    "anneal_steps": 5,
+    "leak_steps": 3,
+    "l1_weight": 0.5,
+    "reinforce_weight": 1e-3,
+    "ema_decay": 0.9,
+    "critic_steps": 2,
+}
+
+
+def batch(seed):
+    values = np.random.default_rng(seed).uniform(-1, 1, (8, 32, 32, 3))
+    return values.astype("float32")
+
+
+def trainer_of(tiny_config, mix, replicas=1):
+    config = dataclasses.replace(
+        tiny_config,
+        model=dataclasses.replace(tiny_config.model, sparsity=mix),
+        train=dataclasses.replace(tiny_config.train, **TRAINED),
+    )
+    strategy = devices.mirrored([f"CPU:{index}" for index in range(replicas)])
+    with strategy.scope():
+        trainer = experiment.build_trainer(config, replicas)
+    order = trainer.noise.batch_order
+
+    @tf.function(autograph=False)
+    def step(images):
+        return strategy.run(trainer.train_step, args=({"image": images},))
+
+    def run(seeds):
+        for seed in seeds:
+            images = batch(seed)[order]
+            shares = np.split(images, replicas)
+            step(
+                strategy.experimental_distribute_values_from_function(
+                    lambda context, shares=shares: tf.constant(
+                        shares[context.replica_id_in_sync_group]
+                    )
+                )
+            )
+        return trainer
+
+    return trainer, run
+
+
+def saved(trainer):
+    return {
+        name: [np.asarray(v) for v in holder.variables]
+        for name, holder in experiment.saved_objects(trainer).items()
+    }
+
+
+@mixes
+def test_replicas_agree_and_a_resumed_run_goes_on_alike(mix, tiny_config):
+    one, run = trainer_of(tiny_config, mix)
+    run([0, 1])
+    half = saved(one)
+    run([2])
+    whole = saved(one)
+    assert np.isfinite(np.concatenate([v.ravel() for v in whole["generator"]])).all()
+
+    two, run = trainer_of(tiny_config, mix, replicas=2)
+    run([0, 1, 2])
+    again, run = trainer_of(tiny_config, mix)
+    for name, holder in experiment.saved_objects(again).items():
+        for variable, value in zip(holder.variables, half[name], strict=True):
+            variable.assign(value)
+    run([2])
+    for name in ("generator", "encoder", "critic", "average_generator"):
+        for a, b, c in zip(
+            whole[name], saved(two)[name], saved(again)[name], strict=True
+        ):
+            np.testing.assert_allclose(a, b, atol=5e-5, err_msg=name)
+            np.testing.assert_allclose(a, c, atol=1e-6, err_msg=name)
+
+
+def test_thresholds_follow_and_the_average_has_them(tiny_config):
+    trainer, run = trainer_of(tiny_config, ("batch_top_k",))
+    run(range(3))
+    for own, average in zip(
+        trainer.generator.selections, trainer.average_generator.selections, strict=True
+    ):
+        values = own.threshold.numpy()
+        assert (values > 0).mean() > 0.3
+        np.testing.assert_array_equal(average.threshold, values)
+
+
+def gradient_norms(tiny_config, rule, **values):
+    """Of the generator's weights after a step, with a term and without."""
+    config = dataclasses.replace(
+        tiny_config,
+        model=dataclasses.replace(tiny_config.model, sparsity=(rule,)),
+        train=dataclasses.replace(tiny_config.train, **values),
+    )
+    trainer = experiment.build_trainer(config, 1)
+    for seed in range(2):
+        trainer.train_step({"image": tf.constant(batch(seed)[:4])})
+    return np.concatenate([v.numpy().ravel() for v in trainer.generator.variables])
+
+
+@pytest.mark.parametrize(
+    ("rule", "weight"), [("l1", "l1_weight"), ("reinforce", "reinforce_weight")]
+)
+def test_terms_reach_the_weights(rule, weight, tiny_config):
+    without = gradient_norms(tiny_config, rule, **{weight: 0.0})
+    term = gradient_norms(tiny_config, rule, **{weight: 5.0})
+    assert np.abs(term - without).max() > 1e-5
+
+
+def test_l1_makes_codes_small(tiny_config):
+    def size(weight):
+        config = dataclasses.replace(
+            tiny_config,
+            model=dataclasses.replace(tiny_config.model, sparsity=("l1",)),
+            train=dataclasses.replace(
+                tiny_config.train, l1_weight=weight, learning_rate=0.02
+            ),
+        )
+        trainer = experiment.build_trainer(config, 1)
+        step = tf.function(trainer.train_step, autograph=False)
+        for _ in range(15):
+            step({"image": tf.constant(batch(0)[:4])})
+        trace = trainer.generator.trace(latents(4)[:, :6])
+        return sum(np.abs(code).mean() for code in trace.codes)
+
+    assert size(100.0) < 0.8 * size(0.0)
