@@ -85,7 +85,8 @@ class GeneratorSignatures:
         `(batch, channels, k)`: the positions (row * width + column) of each feature
         map. The strongest come first, whatever their sign. A value of 0 fills the list
         where fewer are active; what the generator keeps beyond k, because it equals
-        the k-th largest, is cut off.
+        the k-th largest, is cut off. Where the level's rule has no such bound, k is all
+        of the competitors.
         """
         outputs = {}
         codes = self.generator.trace(latent).codes
@@ -93,7 +94,7 @@ class GeneratorSignatures:
             places = tf.reshape(code, (-1, level.positions, level.shape[2]))
             # Competitors side by side.
             pools = places if level.placed else tf.transpose(places, (0, 2, 1))
-            _, indices = tf.math.top_k(tf.abs(pools), level.k)
+            _, indices = tf.math.top_k(tf.abs(pools), level.most)
             values = tf.gather(pools, indices, batch_dims=2)
             kind = "indices" if level.placed else "positions"
             outputs |= {f"{level.name}_{kind}": indices, f"{level.name}_values": values}

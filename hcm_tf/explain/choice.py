@@ -40,12 +40,15 @@ class Choice:
         lead: its response less that of the strongest rival; negative below rank 1.
         margin: its response less the best one that was not kept; None where the
             selection rejected nothing.
+        gate: what the selection let through of its response; 1 under a rule that keeps
+            or leaves out.
         rivals: the strongest other basis functions here, strongest first.
     """
 
     rank: int
     lead: float
     margin: float | None
+    gate: float
     rivals: tuple[Rival, ...]
 
 
@@ -83,6 +86,7 @@ def choose(
         rank=1 + int(np.sum(here > own)),
         lead=float(own - here[others[0]]) if len(others) else float(own),
         margin=float(own - rejected.max()) if rejected.size else None,
+        gate=float(code[row, column, basis] / own) if own else 0.0,
         rivals=tuple(
             Rival(int(other), float(here[other]), bool(code[row, column, other]))
             for other in others[:rivals]

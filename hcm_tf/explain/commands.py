@@ -16,6 +16,7 @@ from hcm_tf.explain.identity import model_hash
 from hcm_tf.explain.refine import encode, refine
 from hcm_tf.files import whole_directory
 from hcm_tf.images import grid, write_png
+from hcm_tf.networks.levels import Level
 from hcm_tf.prior import draw
 from hcm_tf.runs import checkpoint
 from hcm_tf.runs.checkpoint import Run
@@ -258,13 +259,15 @@ def find_subjects(run: Run, decoder: Decoder, source: Source) -> list[report.Sub
 
 
 def _about(run: Run) -> str:
-    model = run.config.model
-    kept = "dense control" if model.attribute_keep == 1 else "sparse"
+    model, levels = run.config.model, run.generator.levels
     return (
         f"{run.config.data.dataset}, {model.image_size} by {model.image_size} pixels, "
-        f"step {run.step:,}; {kept} generator, {model.attribute_k} of "
-        f"{model.attributes} attributes kept at each location"
+        f"step {run.step:,}; selection: {'; '.join(map(_selection, levels))}"
     )
+
+
+def _selection(level: Level) -> str:
+    return f"{level.name} by {level.rule}, k = {level.k} of {level.competitors}"
 
 
 def _check_edit(

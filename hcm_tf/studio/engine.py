@@ -67,7 +67,7 @@ class Engine:
                     "height": level.shape[0],
                     "width": level.shape[1],
                     "channels": level.shape[2],
-                    "k": level.k,
+                    "k": level.most,
                     "placed": level.placed,
                     "cell": size // level.shape[0],
                     "reach": self.run.generator.reach(index),

@@ -12,6 +12,8 @@ from hcm_tf.networks.blocks import DownBlock, GeneratorBlock
 from hcm_tf.studio import wire
 from hcm_tf.studio.engine import Engine
 
+# Rules that are top-k when sampling, perhaps of all, and have its gradient.
+KNOWN = ("top_k", "reinforce", "dense", "l1")
 # Above, a picture takes about a second in the browser.
 MOST_WEIGHTS = 12_000_000
 
@@ -20,9 +22,17 @@ def pack(engine: Engine) -> bytes:
     """The file of a run, little-endian; values that half precision holds in it.
 
     Raises:
-        UserError: the networks are too large for a browser.
+        UserError: the networks are too large for a browser, or a level's rule is not
+            among KNOWN.
     """
     generator, encoder = engine.run.generator, engine.run.encoder
+    for level in generator.levels:
+        if level.rule not in KNOWN:
+            raise UserError(
+                f"the browser cannot draw what selects by {level.rule}, as level "
+                f"{level.name} does. Use the studio with a server: "
+                "python -m hcm_tf.studio."
+            )
     layers: dict[str, EqualizedConv2D | EqualizedDense] = {
         "fc": generator.fc,
         "attributes": generator.attribute_conv,

@@ -116,7 +116,8 @@ def test_choice_against_plain_loops(sparse):
 
 def test_dense_control_rejects_nothing(recorded):
     decoder, recording = recorded
-    if decoder.generator.attribute_top_k.k < decoder.generator.attribute_conv.filters:
+    attributes = decoder.generator.levels[0]
+    if attributes.k < attributes.competitors:
         pytest.skip("not the dense control")
     for level in range(len(recording.codes)):
         units = decoder.active(recording, level)

@@ -1,5 +1,6 @@
 """The browser's engine draws, takes apart and reads what TensorFlow does."""
 
+import dataclasses
 import os
 import pathlib
 
@@ -66,13 +67,12 @@ MODELS = {
     "colour, 64 pixels, c = 8": ModelConfig(
         image_size=64, base_channels=8, attributes=100, latent_size=64
     ),
-    "dense": ModelConfig(
+    "other rules": ModelConfig(
         image_size=32,
         base_channels=2,
         attributes=5,
         latent_size=4,
-        attribute_keep=1.0,
-        spatial_keep=(1.0, 1.0, 1.0),
+        sparsity=("dense", "reinforce", "l1"),
     ),
     "avatars64": None,
 }
@@ -251,3 +251,10 @@ def test_one_file_opens_from_a_disk(browser, tiny_site):
         first = page.page.evaluate(PIXELS)
         assert page.press("#after") != first
         assert page.press("#before") == first
+
+
+def test_rules_that_the_browser_does_not_know_are_refused(make_run, tiny_config):
+    model = dataclasses.replace(tiny_config.model, sparsity=("top_k", "soft_top_k"))
+    told = "what selects by soft_top_k, as level 8x8 does. Use the studio with a server"
+    with pytest.raises(UserError, match=told):
+        model_file.pack(Engine(load(make_run(model=model)), "tiny"))

@@ -236,7 +236,8 @@ function drawDetail() {
     make("p", { class: "where" }, `${node.level ? "Feature map" : "Attribute"} ${node.basis} at row ${node.row}, column ${node.column} of level ${name}`),
     make("div", { class: "views" }, view(thumbnail(node), "Its picture"), view(spotlight(node), "In the image"), view(without(node), "Image without it")),
     make("dl", { class: "facts" }, fact("of the image's energy", percent(node.share)), fact("activation", short(node.value)),
-      fact("lead over the runner-up", short(node.lead)), fact("margin of its selection", short(node.margin))),
+      fact("lead over the runner-up", short(node.lead)), fact("margin of its selection", short(node.margin)),
+      ...(node.gate === undefined ? [] : [fact("gate of its selection", node.gate.toFixed(3))])),
   ];
   if (node.children.length) {
     const flows = node.children.map((edge) => edge.flow);
