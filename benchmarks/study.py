@@ -1,0 +1,240 @@
+"""Trains and measures the runs of a plan, and keeps one table of them.
+
+    python -m benchmarks.study --plan=sparsities [--out=runs/study --results=docs/study]
+
+A plan is a file of benchmarks/plans: flags that all runs share, rows of flags that
+differ, and seeds. The first seed of all rows comes before the second, so that a study
+that is stopped has compared something. Start the same command again, and it goes on
+where it was: runs are resumed, finished ones are not repeated. The table, RESULTS/
+PLAN.json, is written anew after every run.
+
+With `"equal": "time"` rows take as many steps as they can in the time that the plan's
+steps take the row `reference`; the time of a step is measured before, of all rows in
+turn, and kept in the table.
+"""
+
+import argparse
+import dataclasses
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any
+
+from benchmarks import measure
+from hcm_tf import files
+from hcm_tf.config import ExperimentConfig
+
+ROOT = pathlib.Path(__file__).parents[1]
+PLANS = pathlib.Path(__file__).parent / "plans"
+TIMED_ROUNDS = 15
+LEVEL = "8x8"  # Of the parts: where consistency and edits are taken from.
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Runs to compare.
+
+    Attributes:
+        about: what is asked.
+        steps: of every run, or of the reference's with equal time.
+        seeds: of every row.
+        flags: of all runs, by name.
+        rows: flags of each row, by its name.
+        evaluate: flags of `hcm_tf.evaluate`.
+        equal: "steps" or "time".
+        reference: row whose time the others have.
+    """
+
+    about: str
+    steps: int
+    seeds: tuple[int, ...]
+    flags: dict[str, Any]
+    rows: dict[str, dict[str, Any]]
+    evaluate: dict[str, Any]
+    equal: str = "steps"
+    reference: str = ""
+
+    def runs(self) -> list[tuple[str, int]]:
+        """(row, seed) in the order in which they are trained."""
+        return [(row, seed) for seed in self.seeds for row in self.rows]
+
+
+def read(name: str) -> Plan:
+    """The plan of a name, or of a file."""
+    path = pathlib.Path(name)
+    path = path if path.suffix else PLANS / f"{name}.json"
+    values = json.loads(path.read_text())
+    return Plan(**{**values, "seeds": tuple(values["seeds"])})
+
+
+def main() -> None:
+    """Flags -> table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--plan", required=True)
+    parser.add_argument("--out", default="runs/study", type=pathlib.Path)
+    parser.add_argument("--results", default="docs/study", type=pathlib.Path)
+    options = parser.parse_args()
+    plan, name = read(options.plan), pathlib.Path(options.plan).stem
+    path = options.results / f"{name}.json"
+    table = json.loads(path.read_text()) if path.exists() else {"runs": {}}
+    table |= {"plan": dataclasses.asdict(plan)}
+    if plan.equal == "time" and set(table.get("step_ms", {})) != set(plan.rows):
+        table["step_ms"] = step_times(plan)
+    todo = plan.runs()
+    for number, (row, seed) in enumerate(todo, start=1):
+        key = f"{row}, seed {seed}"
+        if key in table["runs"]:
+            continue
+        print(f"{number} of {len(todo)}: {key}", flush=True)
+        steps = plan.steps
+        if plan.equal == "time":
+            times = table["step_ms"]
+            steps = round(steps * times[plan.reference] / times[row])
+        workdir = options.out / name / f"{row.replace(' ', '_')}-{seed}"
+        began = time.time()
+        train(plan, row, seed, steps, workdir)
+        trained = time.time()
+        result = evaluate(plan, workdir)
+        table["runs"][key] = {
+            "row": row,
+            "seed": seed,
+            "steps": steps,
+            **columns(result),
+            "training_seconds": round(trained - began, 1),
+            "evaluation_seconds": round(time.time() - trained, 1),
+            "machine": measure.machine(),
+        }
+        files.write(path, json.dumps(table, indent=1) + "\n")
+    print(summary(table))
+
+
+def flags_of(plan: Plan, row: str, seed: int, steps: int) -> dict[str, Any]:
+    """All flags of a run but its directory."""
+    return {**plan.flags, **plan.rows[row], "seed": seed, "steps": steps}
+
+
+def train(plan: Plan, row: str, seed: int, steps: int, workdir: pathlib.Path) -> None:
+    """Trains a run, or goes on with it."""
+    flags = {**flags_of(plan, row, seed, steps), "workdir": workdir}
+    _command("train_main.py", flags)
+
+
+def evaluate(plan: Plan, workdir: pathlib.Path) -> dict[str, Any]:
+    """What `hcm_tf.evaluate` writes of a run."""
+    _command("-m", {**plan.evaluate, "run_dir": workdir}, "hcm_tf.evaluate")
+    return json.loads((workdir / "evaluation.json").read_text())
+
+
+def _command(first: str, flags: dict[str, Any], *words: str) -> None:
+    arguments = [f"--{name}={_text(value)}" for name, value in flags.items()]
+    subprocess.run([sys.executable, first, *words, *arguments], check=True, cwd=ROOT)
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def columns(result: dict[str, Any]) -> dict[str, Any]:
+    """The columns of the table, of an evaluation."""
+    samples, faces = result["samples"], result["faces"]
+    found = {
+        f"frechet {name}": about["distances"]["frechet"]["value"]
+        for name, about in samples["features"].items()
+    }
+    for size, distance in samples["sliced_wasserstein"].items():
+        found[f"sliced wasserstein {size}"] = distance["value"]
+    if "sure" in faces:
+        found["sure"] = faces["sure"]["samples"]
+    encoded = result["reconstruction"]["encoded"]
+    found["error"] = encoded["of_pixel_variance"]["value"]
+    found["ssim"] = encoded["ssim"]["value"]
+    for level, about in result["sparsity"].items():
+        found[f"kept {level}"] = about["fraction_kept"]
+        found[f"never {level}"] = about["never_active"]
+    for level, points in result["rate_distortion"]["levels"].items():
+        point = next(p for p in points if p["value_bits"] == 4)
+        found[f"bits {level}"] = point["bits"]
+        found[f"error at bits {level}"] = point["error"]
+    about = result.get("meaning", {}).get("levels", {}).get(LEVEL)
+    if about:
+        found["consistency"] = about["consistency"]["same_unit"]
+        found["consistency of others"] = about["consistency"]["other_unit"]
+        found["part changed"] = about["edits"]["unit"]["own"]
+        found["part changed by chance"] = about["edits"]["random_unit"]["own"]
+    return found
+
+
+def step_times(plan: Plan) -> dict[str, float]:
+    """Milliseconds of a training step of every row, measured in turn."""
+    # Only here: the study itself is processes.
+    import numpy as np
+    import tensorflow as tf
+
+    from hcm_tf.runs import experiment
+
+    def step(flags: dict[str, Any]) -> Any:
+        config = configuration(flags)
+        trainer = experiment.build_trainer(config, replicas=1)
+        run = tf.function(trainer.train_step, autograph=False)
+        model, batch = config.model, config.train.batch_size
+        shape = (batch, model.image_size, model.image_size, model.image_channels)
+        images = np.random.default_rng(0).uniform(-1, 1, shape).astype("float32")
+        return lambda: float(run({"image": tf.constant(images)})["generator_loss"])
+
+    steps = {
+        row: step(flags_of(plan, row, plan.seeds[0], plan.steps)) for row in plan.rows
+    }
+    timed = measure.interleave(steps, rounds=TIMED_ROUNDS)
+    return {row: about["ms"] for row, about in timed.items()}
+
+
+def configuration(flags: dict[str, Any]) -> ExperimentConfig:
+    """What the command would make of flags."""
+    sections = {}
+    for name, section in ExperimentConfig().sections():
+        own = {field.name for field in dataclasses.fields(section)}
+        values = {key: value for key, value in flags.items() if key in own}
+        for key, value in values.items():
+            if isinstance(getattr(section, key), tuple) and not isinstance(value, list):
+                values[key] = [value]
+        sections[name] = values
+    return ExperimentConfig.from_json(sections)
+
+
+def summary(table: dict[str, Any]) -> str:
+    """Mean and standard deviation of every column over the seeds, as Markdown."""
+    rows: dict[str, list[dict]] = {}
+    for run in table["runs"].values():
+        rows.setdefault(run["row"], []).append(run)
+    names = [
+        name
+        for name, value in next(iter(table["runs"].values())).items()
+        if isinstance(value, float) and not name.endswith("_seconds")
+    ]
+    lines = [
+        "| " + " | ".join(("row", "runs", *names)) + " |",
+        "|---" * (len(names) + 2) + "|",
+    ]
+    for row, runs in rows.items():
+        cells = [row, str(len(runs))]
+        for name in names:
+            values = [run[name] for run in runs if run.get(name) is not None]
+            cells.append(_spread(values))
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _spread(values: list[float]) -> str:
+    if not values:
+        return ""
+    mean = statistics.mean(values)
+    if len(values) == 1:
+        return f"{mean:.3g}"
+    return f"{mean:.3g} ± {statistics.stdev(values):.1g}"
+
+
+if __name__ == "__main__":
+    main()
