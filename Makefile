@@ -18,9 +18,11 @@ train: .venv/train
 test: .venv/test
 	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile
 
-# Half an hour: kills, memory, and many more odd flags, files and run directories.
+# Hours: kills, memory, every guard taken out, and many more odd flags, files, run
+# directories, seeds and states of the studio.
 test-long: .venv/test
-	FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest -s -m "long or not long" tests/long tests/fuzz
+	$(BIN)/python -m pytest -s -m long
+	FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest -s tests/fuzz tests/studio
 
 lint: .venv/test
 	$(BIN)/ruff format --check .

@@ -7,6 +7,7 @@ import pytest
 from benchmarks import on_device
 
 
+@pytest.mark.long
 def test_every_form_is_measured(tiny_run, monkeypatch, capsys):
     arguments = [f"--run_dir={tiny_run}", "--precisions=float32,int8_dynamic"]
     arguments += ["--threads=1", "--rounds=1", "--latents=2"]

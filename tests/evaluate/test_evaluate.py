@@ -186,6 +186,7 @@ def test_sparsity_is_that_of_the_codes(evaluated, labelled_run):
         assert found["bases"] == level.bases == usage.size
 
 
+@pytest.mark.long
 def test_again_and_with_other_batches(evaluated, labelled_run):
     """The numbers depend on the images alone."""
     for batch in (7, 32):

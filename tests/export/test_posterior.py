@@ -49,7 +49,9 @@ def test_the_fit_comes_back(run):
     np.testing.assert_allclose(covariance, factor @ factor.T, atol=1e-5)
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize(
+    "precision", ["float32", pytest.param("float16", marks=pytest.mark.long)]
+)
 def test_device(posterior_run, run, tmp_path, precision):
     tflite.export(posterior_run, tmp_path, precisions=(precision,), latents=16)
     model = (tmp_path / f"generator_{precision}.tflite").read_bytes()

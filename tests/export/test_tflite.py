@@ -258,6 +258,7 @@ def test_an_operation_that_is_no_builtin_is_an_error(loaded):
         conversion.convert(loaded.generator, {"generate": flex}, "float32")
 
 
+@pytest.mark.long
 def test_the_gate_refuses_what_is_too_far(tiny_run, tmp_path, monkeypatch):
     monkeypatch.setattr(quality, "speed", lambda contents: dict.fromkeys(SPEEDS, 0.0))
     options = {"precisions": ("int8",), "latents": 16, "max_mean_error": 1e-4}

@@ -189,10 +189,12 @@ GUARDS = {
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
-    """The program and its tests, without what git does not know."""
-    directory = tmp_path_factory.mktemp("copy") / "hcm_tf"
-    ignored = shutil.ignore_patterns(".*", "__pycache__", "runs", "samples", "report")
-    shutil.copytree(ROOT, directory, ignore=ignored)
+    """The program and its tests."""
+    directory = tmp_path_factory.mktemp("copy")
+    for name in ("hcm_tf", "export", "configs", "pretrained", "tests"):
+        shutil.copytree(ROOT / name, directory / name)
+    for name in ("train_main.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, directory)
     return directory
 
 

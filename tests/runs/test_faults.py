@@ -88,6 +88,7 @@ def test_damage_costs_the_steps_since_the_checkpoint_before(finished, folder, tm
         assert checkpoint.saved_steps(workdir) == [7, 6]
 
 
+@pytest.mark.long
 def test_divergence_ends_a_run_and_nothing_of_it_is_kept(folder, tmp_path):
     workdir = tmp_path / "run"
     # A weight under which the loss exceeds float32: it diverges for sure, at once.

@@ -68,6 +68,7 @@ def test_it_goes_on(old_run):
     assert rows[-1]["step"] == 7
 
 
+@pytest.mark.long
 def test_it_becomes_a_tflite_model(old_run, tmp_path):
     run = hcm_tf.load(old_run)
     tflite.export(old_run, tmp_path / "models", precisions=("float32",), latents=4)

@@ -20,6 +20,7 @@ from small_run import (
 from hcm_tf.runs import checkpoint
 
 
+@pytest.mark.long
 def test_stopping_at_a_step_and_going_on_changes_nothing(finished, folder, tmp_path):
     workdir = tmp_path / "run"
     first = train(folder, workdir, steps=4)
@@ -68,7 +69,14 @@ def wait_for_step(process, workdir, step):
     raise AssertionError(f"step {step} was not reached")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.long),
+        signal.SIGKILL,
+    ],
+)
 def test_a_stopped_run_goes_on_to_the_same_weights(
     number, folder, tmp_path, tmp_path_factory
 ):

@@ -70,7 +70,7 @@ def test_two_workers_write_the_weights_and_the_log_of_one_process(
     assert lines(workdir) == lines(twin)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_recipe_is_the_same_for_two_workers(folder, tmp_path):
     """With every reduction that a step can have, and more than one of some."""
     recipe = {
@@ -126,6 +126,7 @@ def test_every_image_of_an_epoch_goes_to_one_worker(tmp_path):
     ]
 
 
+@pytest.mark.long
 def test_a_session_of_two_goes_on_with_what_one_saved(twin, folder, tmp_path):
     """And writes nothing but from the chief: the other has a copy, which stays so."""
     workdir, copy = tmp_path / "run", tmp_path / "copy"
@@ -139,6 +140,7 @@ def test_a_session_of_two_goes_on_with_what_one_saved(twin, folder, tmp_path):
     assert contents(copy) == before
 
 
+@pytest.mark.long
 def test_seconds_end_all_after_one_step_and_one_process_goes_on(twin, folder, tmp_path):
     workdir = tmp_path / "run"
     workers = train_together(folder, workdir, seconds=0.001)
@@ -148,7 +150,10 @@ def test_seconds_end_all_after_one_step_and_one_process_goes_on(twin, folder, tm
     assert_same_weights(twin, workdir)
 
 
-@pytest.mark.parametrize(("number", "index"), [(signal.SIGTERM, 1), (signal.SIGINT, 0)])
+@pytest.mark.parametrize(
+    ("number", "index"),
+    [(signal.SIGTERM, 1), pytest.param(signal.SIGINT, 0, marks=pytest.mark.long)],
+)
 def test_a_signal_to_one_stops_both(number, index, longer, folder, tmp_path):
     workdir = tmp_path / "run"
     with team(folder, [workdir] * 2, tmp_path / "told", steps=STEPS) as workers:
@@ -183,7 +188,7 @@ def test_a_killed_worker_ends_the_other_and_both_go_on(longer, folder, tmp_path)
     assert_same_weights(longer, workdir)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_workers_that_diverge_go_back_together(folder, tmp_path):
     workdir = tmp_path / "run"
     values = {"learning_rate": 1.0, "reconstruction_weight": 1e37}
