@@ -1,0 +1,125 @@
+"""The study: its plans, its order, and that it goes on where it was."""
+
+import json
+import pathlib
+import sys
+
+import pytest
+from small_run import FLAGS
+
+from benchmarks import study
+from hcm_tf.config import SPARSITIES
+
+EVALUATION = pathlib.Path("pretrained/avatars64/evaluation.json")
+PLAN = {
+    "about": "Two rows.",
+    "steps": 3,
+    "seeds": [0, 1],
+    "flags": {"batch_size": 4, "stddev_group_size": 4},
+    "rows": {"a": {"sparsity": "top_k"}, "b, wide": {"sparsity": ["dense", "top_k"]}},
+    "evaluate": {},
+}
+
+
+@pytest.fixture
+def plan(tmp_path):
+    path = tmp_path / "two.json"
+    path.write_text(json.dumps(PLAN))
+    return path
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Runs that were trained, without being."""
+    found = []
+
+    def train(plan, row, seed, steps, workdir):
+        found.append((row, seed, steps))
+
+    monkeypatch.setattr(study, "train", train)
+    result = json.loads(EVALUATION.read_text())
+    monkeypatch.setattr(study, "evaluate", lambda plan, workdir: result)
+    return found
+
+
+def run(monkeypatch, plan, tmp_path):
+    arguments = [f"--plan={plan}", f"--out={tmp_path}/out", f"--results={tmp_path}/r"]
+    monkeypatch.setattr(sys, "argv", ["study", *arguments])
+    study.main()
+    return json.loads((tmp_path / "r" / "two.json").read_text())
+
+
+@pytest.mark.parametrize("name", [path.stem for path in study.PLANS.glob("*.json")])
+def test_every_row_of_every_plan_is_a_configuration(name):
+    plan = study.read(name)
+    for row in plan.rows:
+        flags = study.flags_of(plan, row, 1, plan.steps)
+        config = study.configuration(flags)
+        known = {key for _, section in config.sections() for key in vars(section)}
+        assert set(flags) <= known
+        assert (config.train.seed, config.train.steps) == (1, plan.steps)
+
+
+def test_the_main_plan_has_every_rule():
+    rows = study.read("sparsities").rows.values()
+    assert {row.get("sparsity", "top_k") for row in rows} == set(SPARSITIES)
+
+
+def test_a_seed_of_all_rows_comes_before_the_next(trained, plan, tmp_path, monkeypatch):
+    table = run(monkeypatch, plan, tmp_path)
+    assert trained == [("a", 0, 3), ("b, wide", 0, 3), ("a", 1, 3), ("b, wide", 1, 3)]
+    assert list(table["runs"]) == [
+        *("a, seed 0", "b, wide, seed 0"),
+        *("a, seed 1", "b, wide, seed 1"),
+    ]
+    values = table["runs"]["a, seed 0"]
+    result = json.loads(EVALUATION.read_text())
+    assert values["sure"] == result["faces"]["sure"]["samples"]
+    assert values["never attributes"] == pytest.approx(0.00125)
+    assert values["frechet parts"] == pytest.approx(98.2, abs=0.1)
+
+
+def test_what_is_finished_is_not_repeated(trained, plan, tmp_path, monkeypatch):
+    def stop(plan, workdir):
+        raise KeyboardInterrupt
+
+    evaluate = study.evaluate
+    monkeypatch.setattr(
+        study,
+        "evaluate",
+        lambda plan, workdir: (stop if len(trained) == 3 else evaluate)(plan, workdir),
+    )
+    with pytest.raises(KeyboardInterrupt):
+        run(monkeypatch, plan, tmp_path)
+    monkeypatch.setattr(study, "evaluate", evaluate)
+    table = run(monkeypatch, plan, tmp_path)
+    assert trained[3:] == [("a", 1, 3), ("b, wide", 1, 3)]
+    assert len(table["runs"]) == 4
+
+
+def test_equal_time_gives_slow_rows_fewer_steps(trained, plan, tmp_path, monkeypatch):
+    plan.write_text(json.dumps({**PLAN, "equal": "time", "reference": "a"}))
+    monkeypatch.setattr(study, "step_times", lambda plan: {"a": 10.0, "b, wide": 30.0})
+    run(monkeypatch, plan, tmp_path)
+    assert trained[:2] == [("a", 0, 3), ("b, wide", 0, 1)]
+
+
+def test_the_summary_has_means_and_deviations():
+    runs = [{"row": "a", "seed": s, "error": 1.0 + s, "x": None} for s in range(3)]
+    text = study.summary({"runs": {str(one["seed"]): one for one in runs}})
+    assert text.splitlines()[-1] == "| a | 3 | 2 ± 1 |"
+
+
+def test_steps_of_all_rows_are_timed():
+    names = ("image_size", "base_channels", "attributes", "latent_size", "batch_size")
+    plan = study.Plan(
+        about="Of small networks.",
+        steps=3,
+        seeds=(0,),
+        flags={name: FLAGS[name] for name in (*names, "stddev_group_size")},
+        rows={"a": {}, "b": {"sparsity": "soft_top_k"}},
+        evaluate={},
+    )
+    times = study.step_times(plan)
+    assert list(times) == ["a", "b"]
+    assert min(times.values()) > 0
