@@ -143,8 +143,8 @@ GUARDS = {
     ),
     "half a set of images": (
         "hcm_tf/data/entry.py",
-        'partial = entry.with_name(f".{entry.name}.partial")',
-        "partial = entry",
+        "shutil.rmtree(partial, ignore_errors=True)",
+        "pass",
         "data/test_entry.py::test_an_interrupted_reading_leaves_nothing",
     ),
     "files of images that are cut short": (
