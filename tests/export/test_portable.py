@@ -6,6 +6,7 @@ requirements-onnx.txt and requirements-openvino.txt.
 
 import os
 import pathlib
+import re
 import subprocess
 
 import numpy as np
@@ -82,7 +83,8 @@ def test_openvino_refuses_what_is_not_portable(exported, loaded, tmp_path):
     x = np.zeros((1, loaded.generator.latent_size), "float32")
     _, finished = read("openvino", exported["generator"], tmp_path, [x])
     assert finished.returncode != 0
-    assert "NthElement" in finished.stderr
+    # Whichever OpenVINO names first: the selection's operation, or what reads it.
+    assert re.search("NthElement|block1.*Reshape", finished.stderr)
 
 
 def test_a_server_answers_the_same_signatures(portable, exported):
