@@ -119,18 +119,18 @@ def flags_of(plan: Plan, row: str, seed: int, steps: int) -> dict[str, Any]:
 def train(plan: Plan, row: str, seed: int, steps: int, workdir: pathlib.Path) -> None:
     """Trains a run, or goes on with it."""
     flags = {**flags_of(plan, row, seed, steps), "workdir": workdir}
-    _command("train_main.py", flags)
+    _command(["train_main.py"], flags)
 
 
 def evaluate(plan: Plan, workdir: pathlib.Path) -> dict[str, Any]:
     """What `hcm_tf.evaluate` writes of a run."""
-    _command("-m", {**plan.evaluate, "run_dir": workdir}, "hcm_tf.evaluate")
+    _command(["-m", "hcm_tf.evaluate"], {**plan.evaluate, "run_dir": workdir})
     return json.loads((workdir / "evaluation.json").read_text())
 
 
-def _command(first: str, flags: dict[str, Any], *words: str) -> None:
+def _command(words: list[str], flags: dict[str, Any]) -> None:
     arguments = [f"--{name}={_text(value)}" for name, value in flags.items()]
-    subprocess.run([sys.executable, first, *words, *arguments], check=True, cwd=ROOT)
+    subprocess.run([sys.executable, *words, *arguments], check=True, cwd=ROOT)
 
 
 def _text(value: Any) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+from mixes import IDS, MIXES
 
 from hcm_tf.startup import load_tensorflow
 
@@ -52,6 +53,12 @@ def make_run(tmp_path_factory):
         return write_run(tmp_path_factory.mktemp("run"), config)
 
     return make
+
+
+@pytest.fixture(params=MIXES, ids=IDS)
+def mixed_run(request, make_run):
+    """Such a run for each mix of rules of selection."""
+    return make_run(model=dataclasses.replace(TINY.model, sparsity=request.param))
 
 
 def write_run(directory, config: ExperimentConfig):

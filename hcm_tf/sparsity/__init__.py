@@ -10,6 +10,7 @@ from hcm_tf.sparsity.top_k import (
     channel_top_k_mask,
     kth_largest,
     spatial_top_k_mask,
+    top_k_mask,
 )
 
 __all__ = [
@@ -21,4 +22,5 @@ __all__ = [
     "leaky",
     "spatial_top_k_mask",
     "straight_through",
+    "top_k_mask",
 ]

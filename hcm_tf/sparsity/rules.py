@@ -28,7 +28,7 @@ from keras import ops
 
 from hcm_tf.sparsity import sampling, simplex
 from hcm_tf.sparsity.gate import Tensor, straight_through
-from hcm_tf.sparsity.top_k import Select, kth_largest
+from hcm_tf.sparsity.top_k import Select, kth_largest, top_k_mask
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -111,23 +111,22 @@ class Rule:
     term: str = ""
 
 
-def kth_score(one: Competition, x: Tensor | None = None) -> Tensor:
+def kth_score(one: Competition) -> Tensor:
     """The response that must be reached; during annealing of a growing selection.
 
     k falls from all competitors to its value, by equal factors: k n^(1 - progress) for
     n = count / k.
     """
-    x = one.x if x is None else x
 
     def final() -> Tensor:
-        return one.select(x, one.k, one.axis)
+        return one.select(one.x, one.k, one.axis)
 
     def annealed() -> Tensor:
         widened = one.k * ops.power(
             ops.cast(one.count / one.k, "float32"), 1 - one.stage.progress
         )
         rank = ops.cast(ops.floor(widened + 1e-3), "int32")
-        ordered = ops.top_k(ops.moveaxis(x, one.axis, -1), one.count)[0]
+        ordered = ops.top_k(ops.moveaxis(one.x, one.axis, -1), one.count)[0]
         found = ops.take(ordered, ops.reshape(rank - 1, (1,)), axis=-1)
         return ops.moveaxis(found, -1, one.axis)
 
@@ -141,8 +140,8 @@ def _everything(one: Competition) -> Tensor:
 
 
 def _top_k(one: Competition) -> Tensor:
-    if one.k == one.count:
-        return _everything(one)
+    if one.k == one.count or one.stage.progress is None:
+        return top_k_mask(one.x, one.k, one.axis, one.select)
     return one.x >= kth_score(one)
 
 

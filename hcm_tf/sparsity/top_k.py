@@ -32,6 +32,23 @@ def kth_largest(x: Tensor, k: int, axis: int) -> Tensor:
     return ops.moveaxis(sorted_values[..., -1:], -1, axis)
 
 
+def top_k_mask(x: Tensor, k: int, axis: int, select: Select = kth_largest) -> Tensor:
+    """Keeps what reaches the k-th largest value along an axis.
+
+    Args:
+        x: floating point, of n values along the axis.
+        k: how many to keep, from 1 to n, which keeps all.
+        axis: the axis of the competitors.
+        select: returns the k-th largest value along an axis.
+
+    Returns:
+        Boolean mask of the shape of `x`.
+    """
+    if k == x.shape[axis]:
+        return ops.ones_like(x, dtype="bool")
+    return x >= select(x, k, axis)
+
+
 def channel_top_k_mask(x: Tensor, k: int, select: Select = kth_largest) -> Tensor:
     """Keeps, at each location, the channels that reach the k-th largest one.
 
@@ -47,9 +64,7 @@ def channel_top_k_mask(x: Tensor, k: int, select: Select = kth_largest) -> Tenso
         ValueError: `k` is out of range.
     """
     _check_k(k, x.shape[-1], "channels")
-    if k == x.shape[-1]:
-        return ops.ones_like(x, dtype="bool")
-    return x >= select(x, k, -1)
+    return top_k_mask(x, k, -1, select)
 
 
 def spatial_top_k_mask(x: Tensor, k: int, select: Select = kth_largest) -> Tensor:
@@ -73,11 +88,9 @@ def spatial_top_k_mask(x: Tensor, k: int, select: Select = kth_largest) -> Tenso
         )
     _, height, width, channels = x.shape
     _check_k(k, height * width, "positions")
-    if k == height * width:
-        return ops.ones_like(x, dtype="bool")
     positions = ops.reshape(x, (-1, height * width, channels))
-    threshold = ops.reshape(select(positions, k, 1), (-1, 1, 1, channels))
-    return x >= threshold
+    mask = top_k_mask(positions, k, 1, select)
+    return ops.reshape(mask, (-1, height, width, channels))
 
 
 def _check_k(k: int, total: int, what: str) -> None:

@@ -115,28 +115,17 @@ class Selection:
         self, trace: Trace, stages: Sequence[Stage]
     ) -> list[tuple[ChannelSelection | SpatialSelection, tf.Tensor]]:
         """The layers of batch_top_k, each with the mean of its groups' thresholds."""
-        return [
-            (
-                layer,
-                tf.cast(
-                    tf.squeeze(
-                        tf.reduce_mean(
-                            rules.group_threshold(layer.competition(response, stage)),
-                            axis=0,
-                            keepdims=True,
-                        ),
-                        [0, layer.axis % (2 + len(layer.threshold.shape))],
-                    ),
-                    tf.float32,
-                ),
-            )
-            for layer, response, stage in zip(
-                self._of("threshold", self.generator.selections),
-                self._of("threshold", trace.responses),
-                self._of("threshold", stages),
-                strict=True,
-            )
-        ]
+        found = []
+        for layer, response, stage in zip(
+            self._of("threshold", self.generator.selections),
+            self._of("threshold", trace.responses),
+            self._of("threshold", stages),
+            strict=True,
+        ):
+            values = rules.group_threshold(layer.competition(response, stage))
+            mean = tf.reshape(tf.reduce_mean(values, axis=0), layer.threshold.shape)
+            found.append((layer, tf.cast(mean, tf.float32)))
+        return found
 
     def _of(self, term: str, values: Sequence) -> list:
         """Those of the levels whose rule has a term."""

@@ -1,13 +1,11 @@
 """The explanation under rules whose gates are shares."""
 
-import dataclasses
 import json
 import pathlib
 
 import jsonschema
 import numpy as np
 import pytest
-from mixes import IDS, MIXES
 
 from hcm_tf.explain import commands
 from hcm_tf.explain.decoder import Decoder
@@ -16,16 +14,10 @@ from hcm_tf.runs import checkpoint
 SCHEMA = pathlib.Path(commands.__file__).with_name("tree.schema.json")
 
 
-@pytest.fixture(params=MIXES, ids=IDS)
-def run_dir(request, make_run, tiny_config):
-    model = dataclasses.replace(tiny_config.model, sparsity=request.param)
-    return make_run(model=model)
-
-
-def test_the_report_names_the_rules_and_shows_the_gates(run_dir, tmp_path):
-    run = checkpoint.load(run_dir)
+def test_the_report_names_the_rules_and_shows_the_gates(mixed_run, tmp_path):
+    run = checkpoint.load(mixed_run)
     source = commands.Source(seed=3)
-    commands.make_report(run_dir, tmp_path, source, memory_mb=200)
+    commands.make_report(mixed_run, tmp_path, source, memory_mb=200)
     page = (tmp_path / "report.html").read_text()
     for level in run.generator.levels:
         assert f"{level.name} by {level.rule}, k = {level.k} of" in page

@@ -1,11 +1,7 @@
 """Models of every rule of selection, outside of Python."""
 
-import dataclasses
-
 import numpy as np
-import pytest
 from cpp_loader import CppModel
-from mixes import IDS, MIXES
 
 from export import conversion, quality, saved_model
 from export.signatures import device_signatures
@@ -14,16 +10,10 @@ from hcm_tf.runs import checkpoint
 SEEDS = np.array([0, 1, -7, 2**31 - 1], "int32")
 
 
-@pytest.fixture(params=MIXES, ids=IDS)
-def run_dir(request, make_run, tiny_config):
-    model = dataclasses.replace(tiny_config.model, sparsity=request.param)
-    return make_run(model=model)
-
-
-def test_they_draw_the_same_by_the_loader_and_on_a_device(run_dir, tmp_path):
-    run = checkpoint.load(run_dir)
+def test_they_draw_the_same_by_the_loader_and_on_a_device(mixed_run, tmp_path):
+    run = checkpoint.load(mixed_run)
     expected = run.generator(run.prior.from_seeds(SEEDS)).numpy()
-    generator, _ = saved_model.export(run_dir, tmp_path)
+    generator, _ = saved_model.export(mixed_run, tmp_path)
     model = CppModel(generator)
     try:
         answer = model.run("sample", seed=SEEDS)
@@ -31,7 +21,7 @@ def test_they_draw_the_same_by_the_loader_and_on_a_device(run_dir, tmp_path):
     finally:
         model.close()
 
-    run = checkpoint.load(run_dir, execution="device")
+    run = checkpoint.load(mixed_run, execution="device")
     signatures = device_signatures(run, "generator", None)
     chosen = {"sample": signatures["sample"]}
     # Refuses what is no TFLite builtin.

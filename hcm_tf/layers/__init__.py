@@ -1,0 +1,29 @@
+"""Keras layers of the three networks."""
+
+from hcm_tf.layers.equalized import (
+    RELU_GAIN,
+    EqualizedConv2D,
+    EqualizedDense,
+    PlacedConv2D,
+    UpsampledConv2D,
+)
+from hcm_tf.layers.minibatch_stddev import MinibatchStddev
+from hcm_tf.layers.selection import (
+    ChannelSelection,
+    ChannelTopK,
+    SpatialSelection,
+    SpatialTopK,
+)
+
+__all__ = [
+    "RELU_GAIN",
+    "ChannelSelection",
+    "ChannelTopK",
+    "EqualizedConv2D",
+    "EqualizedDense",
+    "MinibatchStddev",
+    "PlacedConv2D",
+    "SpatialSelection",
+    "SpatialTopK",
+    "UpsampledConv2D",
+]
