@@ -1,12 +1,13 @@
 """Trains and measures the runs of a plan, and keeps one table of them.
 
-    python -m benchmarks.study --plan=sparsities [--out=runs/study --results=docs/study]
+    python -m benchmarks.study --plan=sparsities [--parallel=2]
 
 A plan is a file of benchmarks/plans: flags that all runs share, rows of flags that
 differ, and seeds. The first seed of all rows comes before the second, so that a study
 that is stopped has compared something. Start the same command again, and it goes on
 where it was: runs are resumed, finished ones are not repeated. The table, RESULTS/
-PLAN.json, is written anew after every run.
+PLAN.json, is written anew after every run. `--parallel` runs at a time share the cores:
+small networks do not use two cores twice as well as one.
 
 With `"equal": "time"` rows take as many steps as they can in the time that the plan's
 steps take the row `reference`; the time of a step is measured before, of all rows in
@@ -16,11 +17,14 @@ turn, and kept in the table.
 import argparse
 import dataclasses
 import json
+import os
 import pathlib
 import statistics
 import subprocess
 import sys
+import threading
 import time
+from concurrent import futures
 from typing import Any
 
 from benchmarks import measure
@@ -76,29 +80,93 @@ def main() -> None:
     parser.add_argument("--plan", required=True)
     parser.add_argument("--out", default="runs/study", type=pathlib.Path)
     parser.add_argument("--results", default="docs/study", type=pathlib.Path)
+    parser.add_argument("--parallel", default=1, type=int, help="runs at a time")
     options = parser.parse_args()
     plan, name = read(options.plan), pathlib.Path(options.plan).stem
     path = options.results / f"{name}.json"
     table = json.loads(path.read_text()) if path.exists() else {"runs": {}}
     table |= {"plan": dataclasses.asdict(plan)}
+    cores = shares(os.sched_getaffinity(0), options.parallel)
     if plan.equal == "time" and set(table.get("step_ms", {})) != set(plan.rows):
+        os.sched_setaffinity(0, cores[0])  # Before TensorFlow counts them.
         table["step_ms"] = step_times(plan)
-    todo = plan.runs()
-    for number, (row, seed) in enumerate(todo, start=1):
-        key = f"{row}, seed {seed}"
-        if key in table["runs"]:
-            continue
-        print(f"{number} of {len(todo)}: {key}", flush=True)
-        steps = plan.steps
+    study = _Study(plan, table, path, options.out / name)
+    with futures.ThreadPoolExecutor(len(cores)) as pool:
+        workers = [pool.submit(study.work, own) for own in cores]
+        try:
+            for worker in futures.as_completed(workers):
+                worker.result()
+        finally:
+            study.stopping = True
+    print(summary(table))
+
+
+def shares(cores: set[int], number: int) -> list[set[int]]:
+    """The machine's cores, dealt to runs that are trained beside each other.
+
+    Raises:
+        SystemExit: fewer cores than runs.
+    """
+    if not 1 <= number <= len(cores):
+        sys.exit(f"--parallel={number}: this machine has 1 to {len(cores)} cores.")
+    return [set(sorted(cores)[first::number]) for first in range(number)]
+
+
+class _Study:
+    """Takes the runs of a plan that are missing in its table, one after the other.
+
+    Attributes:
+        stopping: whether the runs under way are the last.
+    """
+
+    def __init__(
+        self, plan: Plan, table: dict[str, Any], path: pathlib.Path, out: pathlib.Path
+    ) -> None:
+        self.stopping = False
+        self._plan, self._table, self._path, self._out = plan, table, path, out
+        numbered = enumerate(plan.runs(), start=1)
+        self._todo = (
+            (number, *run)
+            for number, run in numbered
+            if _key(*run) not in table["runs"]
+        )
+        self._lock = threading.Lock()
+
+    def work(self, cores: set[int]) -> None:
+        """Trains and measures what is next, on these cores, until nothing is left."""
+        os.sched_setaffinity(0, cores)  # Of this thread, and so of its processes.
+        while not self.stopping:
+            with self._lock:
+                number, row, seed = next(self._todo, (0, "", 0))
+            if not number:
+                return
+            print(
+                f"{number} of {len(self._plan.runs())}: {_key(row, seed)}", flush=True
+            )
+            try:
+                values = self._run(row, seed)
+            except BaseException:
+                self.stopping = True
+                raise
+            if values is not None:
+                with self._lock:
+                    self._table["runs"][_key(row, seed)] = values
+                    files.write(self._path, json.dumps(self._table, indent=1) + "\n")
+
+    def _run(self, row: str, seed: int) -> dict[str, Any] | None:
+        """What the table says of a run; None if it was interrupted."""
+        plan, steps = self._plan, self._plan.steps
         if plan.equal == "time":
-            times = table["step_ms"]
+            times = self._table["step_ms"]
             steps = round(steps * times[plan.reference] / times[row])
-        workdir = options.out / name / f"{row.replace(' ', '_')}-{seed}"
+        workdir = self._out / f"{row.replace(' ', '_')}-{seed}"
         began = time.time()
         train(plan, row, seed, steps, workdir)
+        if self.stopping:
+            return None
         trained = time.time()
         result = evaluate(plan, workdir)
-        table["runs"][key] = {
+        return {
             "row": row,
             "seed": seed,
             "steps": steps,
@@ -107,8 +175,10 @@ def main() -> None:
             "evaluation_seconds": round(time.time() - trained, 1),
             "machine": measure.machine(),
         }
-        files.write(path, json.dumps(table, indent=1) + "\n")
-    print(summary(table))
+
+
+def _key(row: str, seed: int) -> str:
+    return f"{row}, seed {seed}"
 
 
 def flags_of(plan: Plan, row: str, seed: int, steps: int) -> dict[str, Any]:
