@@ -99,6 +99,8 @@ def main() -> None:
         finally:
             study.stopping = True
     print(summary(table))
+    if study.failed:
+        sys.exit(f"Failed, and missing in the table: {'; '.join(study.failed)}.")
 
 
 def shares(cores: set[int], number: int) -> list[set[int]]:
@@ -117,12 +119,14 @@ class _Study:
 
     Attributes:
         stopping: whether the runs under way are the last.
+        failed: runs that ended with an error, which the others do not wait for.
     """
 
     def __init__(
         self, plan: Plan, table: dict[str, Any], path: pathlib.Path, out: pathlib.Path
     ) -> None:
         self.stopping = False
+        self.failed: list[str] = []
         self._plan, self._table, self._path, self._out = plan, table, path, out
         numbered = enumerate(plan.runs(), start=1)
         self._todo = (
@@ -145,6 +149,11 @@ class _Study:
             )
             try:
                 values = self._run(row, seed)
+            except subprocess.CalledProcessError as error:
+                if not self.stopping:
+                    print(f"Failed: {_key(row, seed)}: {error}", flush=True)
+                    self.failed.append(_key(row, seed))
+                continue
             except BaseException:
                 self.stopping = True
                 raise
@@ -232,8 +241,10 @@ def columns(result: dict[str, Any]) -> dict[str, Any]:
     if about:
         found["consistency"] = about["consistency"]["same_unit"]
         found["consistency of others"] = about["consistency"]["other_unit"]
-        found["part changed"] = about["edits"]["unit"]["own"]
-        found["part changed by chance"] = about["edits"]["random_unit"]["own"]
+        # Without a unit for a part on any face there was nothing to edit.
+        for column, unit in (("", "unit"), (" by chance", "random_unit")):
+            edited = about["edits"].get(unit, {})
+            found[f"part changed{column}"] = edited.get("own")
     return found
 
 

@@ -172,6 +172,13 @@ class ModelConfig:
         minimum=0.0,
         maximum=1.0,
     )
+    normalizer: str = _field(
+        "none",
+        "Of the generator's blocks: none (published), or sparse_switchable, which "
+        "divides responses by a root mean square over image, channel or group of "
+        "images, as it learns (Shao et al. 2019; no means, no biases).",
+        choices=("none", "sparse_switchable"),
+    )
     stddev_group_size: int = _field(
         10,
         "Images compared by the critic's minibatch standard deviation; the batch of "
@@ -398,6 +405,12 @@ class TrainConfig:
         "Factor on the temperature where annealing begins.",
         minimum=1.0,
         maximum=1e3,
+    )
+    normalizer_steps: int = _field(
+        0,
+        "Steps over which a sparse_switchable normaliser settles for one statistic; "
+        "0: it may mix them.",
+        minimum=0,
     )
     l1_weight: float = _field(
         0.1,

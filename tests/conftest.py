@@ -58,7 +58,7 @@ def make_run(tmp_path_factory):
 @pytest.fixture(params=MIXES, ids=IDS)
 def mixed_run(request, make_run):
     """Such a run for each mix of rules of selection."""
-    return make_run(model=dataclasses.replace(TINY.model, sparsity=request.param))
+    return make_run(model=dataclasses.replace(TINY.model, **request.param))
 
 
 def write_run(directory, config: ExperimentConfig):

@@ -260,9 +260,11 @@ def find_subjects(run: Run, decoder: Decoder, source: Source) -> list[report.Sub
 
 def _about(run: Run) -> str:
     model, levels = run.config.model, run.generator.levels
+    normalizer = "" if model.normalizer == "none" else f"; {model.normalizer} blocks"
     return (
         f"{run.config.data.dataset}, {model.image_size} by {model.image_size} pixels, "
         f"step {run.step:,}; selection: {'; '.join(map(_selection, levels))}"
+        f"{normalizer}"
     )
 
 

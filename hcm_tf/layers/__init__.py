@@ -8,6 +8,7 @@ from hcm_tf.layers.equalized import (
     UpsampledConv2D,
 )
 from hcm_tf.layers.minibatch_stddev import MinibatchStddev
+from hcm_tf.layers.normalization import SparseSwitchableNormalization
 from hcm_tf.layers.selection import (
     ChannelSelection,
     ChannelTopK,
@@ -23,6 +24,7 @@ __all__ = [
     "EqualizedDense",
     "MinibatchStddev",
     "PlacedConv2D",
+    "SparseSwitchableNormalization",
     "SpatialSelection",
     "SpatialTopK",
     "UpsampledConv2D",

@@ -27,6 +27,7 @@ def build_generator(config: ModelConfig, *, dtype: str = "float32") -> Generator
         rules=config.sparsity,
         temperature=config.temperature,
         p=config.top_p,
+        normalized=config.normalizer != "none",
         image_channels=config.image_channels,
         dtype=dtype,
         name="generator",

@@ -9,6 +9,7 @@ from keras import ops
 from hcm_tf.layers import (
     EqualizedConv2D,
     PlacedConv2D,
+    SparseSwitchableNormalization,
     SpatialSelection,
     UpsampledConv2D,
 )
@@ -25,14 +26,32 @@ class BlockGates(NamedTuple):
     """What a generator block decided in one forward pass.
 
     Attributes:
-        first: where the first convolution is positive, `(batch, n, n, width)`.
-        second: where the second convolution is positive.
+        first: where the first convolution is positive, `(batch, n, n, width)`; with a
+            normaliser, its factor there, and 0 elsewhere.
+        second: the same of the second convolution.
         kept: the selection's gate, boolean or float; all true without selection.
     """
 
     first: Tensor
     second: Tensor
     kept: Tensor
+
+
+class BlockTrace(NamedTuple):
+    """One pass through a generator block, recorded.
+
+    Attributes:
+        response: before selection, `(batch, n, n, width)`.
+        code: after it.
+        gates: what was decided.
+        squares: mean squares that the normalisers saw, each `(width,)`; none without
+            normalisers, or when sampling.
+    """
+
+    response: Tensor
+    code: Tensor
+    gates: BlockGates
+    squares: tuple[Tensor, ...] = ()
 
 
 @keras.saving.register_keras_serializable("hcm_tf")
@@ -45,6 +64,8 @@ class GeneratorBlock(keras.layers.Layer):
         attribute_k: attributes kept at each location, each owning its location's
             channel, where the input holds attributes; None: it does not.
         rule, temperature, p: of the selection, see `layers.SpatialSelection`.
+        normalized: both convolutions are normalised before their ReLU, see
+            `layers.SparseSwitchableNormalization`.
         residual: adds the upsampled 1x1 convolution of the input after the second
             ReLU; the selection then works on the signed sum.
 
@@ -64,6 +85,7 @@ class GeneratorBlock(keras.layers.Layer):
         rule: str = "top_k",
         temperature: float = 1.0,
         p: float = 0.9,
+        normalized: bool = False,
         residual: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -84,6 +106,10 @@ class GeneratorBlock(keras.layers.Layer):
             if residual
             else None
         )
+        self.first_norm = self.second_norm = None
+        if normalized:
+            self.first_norm = SparseSwitchableNormalization(name="first_norm")
+            self.second_norm = SparseSwitchableNormalization(name="second_norm")
         self.rule, self.temperature, self.p = rule, temperature, p
         self.selection = None
         if k is not None:
@@ -95,11 +121,18 @@ class GeneratorBlock(keras.layers.Layer):
         output_shape = self.compute_output_shape(input_shape)
         self.first.build(input_shape)
         self.second.build(output_shape)
+        for norm in self.normalizers:
+            norm.build(output_shape)
         if self.shortcut is not None:
             self.shortcut.build(input_shape)
         if self.selection is not None:
             self.selection.build(output_shape)
         self.built = True
+
+    @property
+    def normalizers(self) -> tuple[SparseSwitchableNormalization, ...]:
+        """That of the first convolution and that of the second, if there are any."""
+        return () if self.first_norm is None else (self.first_norm, self.second_norm)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         batch, height, width, _ = input_shape
@@ -121,12 +154,14 @@ class GeneratorBlock(keras.layers.Layer):
 
         Arguments as of `trace`.
         """
-        return _run(self, lambda x: self.trace(x, selected=selected, stage=stage)[1], x)
+        return _run(
+            self, lambda x: self.trace(x, selected=selected, stage=stage).code, x
+        )
 
     def trace(
         self, x: Tensor, *, selected: bool = False, stage: Stage | None = None
-    ) -> tuple[Tensor, Tensor, BlockGates]:
-        """`(response, code, gates)`: before and after selection, and the decisions.
+    ) -> BlockTrace:
+        """The output before and after selection, and the decisions.
 
         Args:
             x: `(batch, n, n, C)`.
@@ -134,8 +169,10 @@ class GeneratorBlock(keras.layers.Layer):
                 that of attributes no more than `attribute_k` of a location are active.
             stage: of training, for the selection of the outputs; None when sampling.
         """
-        hidden = ops.relu(self._respond(x, selected))
-        composed = ops.relu(self.second(hidden))
+        first = self._respond(x, selected)
+        hidden, first_gate = _rectify(first, self.first_norm, stage)
+        second = self.second(hidden)
+        composed, second_gate = _rectify(second, self.second_norm, stage)
         response = self._add_shortcut(composed, x)
         if self.selection is None:
             kept = ops.ones_like(response, dtype="bool")
@@ -143,8 +180,16 @@ class GeneratorBlock(keras.layers.Layer):
         else:
             kept = self.selection.gate(response, stage)
             code = keep(response, kept)
-        gates = BlockGates(first=hidden > 0, second=composed > 0, kept=kept)
-        return response, code, gates
+        return BlockTrace(
+            response,
+            code,
+            BlockGates(first=first_gate, second=second_gate, kept=kept),
+            squares=tuple(
+                norm.mean_squares(x)
+                for norm, x in zip(self.normalizers, (first, second), strict=False)
+                if stage is not None
+            ),
+        )
 
     def replay(self, x: Tensor, gates: BlockGates) -> Tensor:
         """The linear map that recorded gates make of this block."""
@@ -173,6 +218,7 @@ class GeneratorBlock(keras.layers.Layer):
             "rule": self.rule,
             "temperature": self.temperature,
             "p": self.p,
+            "normalized": self.first_norm is not None,
             "residual": self.residual,
         }
 
@@ -318,6 +364,18 @@ def track_by_name(
     """
     for layer in layers:
         setattr(owner, layer.name, layer)
+
+
+def _rectify(
+    x: Tensor, norm: SparseSwitchableNormalization | None, stage: Stage | None
+) -> tuple[Tensor, Tensor]:
+    """ReLU, of normalised responses if there is a normaliser; and its gate."""
+    if norm is None:
+        y = ops.relu(x)
+        return y, y > 0
+    factor = norm.factor(x, stage)
+    gate = ops.where(factor * x > 0, factor, ops.zeros((), dtype=x.dtype))
+    return gate * x, gate
 
 
 def _run(

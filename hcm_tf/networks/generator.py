@@ -13,6 +13,7 @@ from hcm_tf.layers import (
     ChannelSelection,
     EqualizedConv2D,
     EqualizedDense,
+    SparseSwitchableNormalization,
     SpatialSelection,
 )
 from hcm_tf.networks.blocks import BlockGates, GeneratorBlock, track_by_name
@@ -33,6 +34,7 @@ class Trace(NamedTuple):
         gates: `BlockGates` of each block.
         logits: the image before tanh, `(batch, size, size, image_channels)`.
         image: tanh of the logits, in [-1, 1].
+        squares: `BlockTrace.squares` of all blocks, in training.
     """
 
     responses: tuple[Tensor, ...]
@@ -40,6 +42,7 @@ class Trace(NamedTuple):
     gates: tuple[BlockGates, ...]
     logits: Tensor
     image: Tensor
+    squares: tuple[Tensor, ...] = ()
 
 
 @keras.saving.register_keras_serializable("hcm_tf")
@@ -59,6 +62,7 @@ class Generator(keras.Model):
         rules: by which they are kept, names of `sparsity.rules.RULES`: one for each
             sparse level, the attributes first; the last serves all further levels.
         temperature, p: of rules that have them, see `layers.ChannelSelection`.
+        normalized: the blocks are, see `layers.SparseSwitchableNormalization`.
         image_channels: channels of the image.
 
     Raises:
@@ -77,6 +81,7 @@ class Generator(keras.Model):
         rules: tuple[str, ...] = ("top_k",),
         temperature: float = 1.0,
         p: float = 0.9,
+        normalized: bool = False,
         image_channels: int = 3,
         **kwargs: Any,
     ) -> None:
@@ -89,6 +94,7 @@ class Generator(keras.Model):
         dtype = self.dtype_policy
         self.rules = tuple(rules[min(i, len(rules) - 1)] for i in range(len(widths)))
         self.temperature, self.p = temperature, p
+        self.normalized = normalized
         chosen = {"temperature": temperature, "p": p, "dtype": dtype}
         self.image_size = resolutions[-1]
         self.image_channels = image_channels
@@ -107,6 +113,7 @@ class Generator(keras.Model):
                 k=k,
                 attribute_k=attribute_k if level == 0 else None,
                 rule=rule,
+                normalized=normalized,
                 residual=resolution == RESIDUAL_RESOLUTION,
                 name=f"block{level + 1}",
                 **chosen,
@@ -153,6 +160,11 @@ class Generator(keras.Model):
             self.attribute_selection,
             *(block.selection for block in self.blocks[:-1]),
         )
+
+    @property
+    def normalizers(self) -> tuple[SparseSwitchableNormalization, ...]:
+        """The normalisers of all blocks, lowest first, as in `Trace.squares`."""
+        return tuple(norm for block in self.blocks for norm in block.normalizers)
 
     @property
     def level_names(self) -> tuple[str, ...]:
@@ -261,14 +273,14 @@ class Generator(keras.Model):
         selected: bool,
         stages: Sequence[Stage | None],
     ) -> Trace:
-        responses, codes, gates = [response], [code], []
+        responses, codes, gates, squares = [response], [code], [], []
         for block, stage in zip(self.blocks[level:], stages, strict=True):
-            response, code, block_gates = block.trace(
-                code, selected=selected, stage=stage
-            )
-            responses.append(response)
+            found = block.trace(code, selected=selected, stage=stage)
+            code = found.code
+            responses.append(found.response)
             codes.append(code)
-            gates.append(block_gates)
+            gates.append(found.gates)
+            squares += found.squares
         logits = self._to_logits(code)
         return Trace(
             responses=tuple(responses[:-1]),
@@ -276,6 +288,7 @@ class Generator(keras.Model):
             gates=tuple(gates),
             logits=logits,
             image=ops.tanh(logits),
+            squares=tuple(squares),
         )
 
     def replay(
@@ -371,6 +384,7 @@ class Generator(keras.Model):
             "rules": self.rules,
             "temperature": self.temperature,
             "p": self.p,
+            "normalized": self.normalized,
             "image_channels": self.image_channels,
         }
 
@@ -387,11 +401,10 @@ class Generator(keras.Model):
             )
 
     def _stages(self, stages: Stage | tuple[Stage, ...] | None) -> list[Stage | None]:
-        """One of each level, and none of the last block."""
-        levels = len(self.blocks)
+        """One of each level, and of the last block, which selects nothing."""
         if stages is None or isinstance(stages, Stage):
-            return [stages] * levels + [None]
-        return [*stages, None]
+            return [stages] * (len(self.blocks) + 1)
+        return [*stages, stages[-1]]
 
     def _has_most(self, stage: Stage | None) -> bool:
         """Whether a location has `attribute_k` active attributes, ties aside."""

@@ -357,6 +357,7 @@ def build_trainer(config: ExperimentConfig, replicas: int) -> Trainer:
             leak_steps=train.leak_steps,
             anneal_steps=train.anneal_steps,
             heat=train.heat,
+            normalizer_steps=train.normalizer_steps,
         ),
         l1_weight=train.l1_weight,
         reinforce_weight=train.reinforce_weight,

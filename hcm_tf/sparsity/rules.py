@@ -43,8 +43,9 @@ class Stage:
         heat: factor on the temperature; None: 1.
         noise: uniform in [0, 1), `(batch, height, width, channels)`, for a rule that
             draws; None: it takes what is most probable.
-        group: images that compete in `batch_top_k`; image i is of the group i modulo
-            (batch / group), as in the critic's statistic.
+        group: images that compete in `batch_top_k`, or are normalised together; image
+            i is of the group i modulo (batch / group), as in the critic's statistic.
+        radius: of the shares of a normaliser's statistics.
     """
 
     leak: Tensor | None = None
@@ -52,6 +53,7 @@ class Stage:
     heat: Tensor | None = None
     noise: Tensor | None = None
     group: int | None = None
+    radius: Tensor | None = None
 
 
 @dataclasses.dataclass(frozen=True)

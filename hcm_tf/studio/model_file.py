@@ -22,8 +22,8 @@ def pack(engine: Engine) -> bytes:
     """The file of a run, little-endian; values that half precision holds in it.
 
     Raises:
-        UserError: the networks are too large for a browser, or a level's rule is not
-            among KNOWN.
+        UserError: the networks are too large for a browser, or normalised, or a
+            level's rule is not among KNOWN.
     """
     generator, encoder = engine.run.generator, engine.run.encoder
     for level in generator.levels:
@@ -33,6 +33,11 @@ def pack(engine: Engine) -> bytes:
                 f"{level.name} does. Use the studio with a server: "
                 "python -m hcm_tf.studio."
             )
+    if generator.normalizers:
+        raise UserError(
+            "the browser cannot draw what is normalised (--normalizer). Use the studio "
+            "with a server: python -m hcm_tf.studio."
+        )
     layers: dict[str, EqualizedConv2D | EqualizedDense] = {
         "fc": generator.fc,
         "attributes": generator.attribute_conv,

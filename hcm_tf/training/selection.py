@@ -1,17 +1,18 @@
-"""What training tells the rules of selection, and what they ask of it."""
+"""What training tells the rules of selection and normalisers, and what they ask."""
 
 import math
 from collections.abc import Sequence
 
+import keras
 import tensorflow as tf
 
-from hcm_tf.layers import ChannelSelection, SpatialSelection
+from hcm_tf.layers.normalization import LARGEST_RADIUS
 from hcm_tf.networks import Generator, Trace
 from hcm_tf.sparsity import rules
 from hcm_tf.sparsity.rules import RULES, Stage
 from hcm_tf.training.noise import Noise
 
-FOLLOWING = 0.99  # Decay of the moving thresholds of batch_top_k, per step.
+FOLLOWING = 0.99  # Decay of what is averaged for sampling, per step.
 
 
 class Selection:
@@ -24,6 +25,8 @@ class Selection:
         leak_steps: steps over which what is left out fades; 0: nothing of it stays.
         anneal_steps: steps over which rules begin mildly; 0: they do not.
         heat: factor on the temperature at the beginning.
+        normalizer_steps: steps over which normalisers settle for one statistic; 0:
+            they do not.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class Selection:
         leak_steps: int = 0,
         anneal_steps: int = 0,
         heat: float = 1.0,
+        normalizer_steps: int = 0,
     ) -> None:
         self.generator = generator
         self.noise = noise
@@ -42,10 +46,13 @@ class Selection:
         self.leak_steps = leak_steps
         self.anneal_steps = anneal_steps
         self.heat = heat
+        self.normalizer_steps = normalizer_steps
         self.levels = generator.levels
         self.rules = [RULES[level.rule] for level in self.levels]
         terms = {rule.term for rule in self.rules}
         self.terms = terms - {""}
+        if generator.normalizers:
+            self.terms.add("squares")
         self.noisy = any(rule.noisy for rule in self.rules)
 
     def leak(self, step: tf.Tensor) -> tf.Tensor | None:
@@ -53,6 +60,13 @@ class Selection:
         if not self.leak_steps:
             return None
         return tf.maximum(1.0 - tf.cast(step, tf.float32) / self.leak_steps, 0.0)
+
+    def radius(self, step: tf.Tensor) -> tf.Tensor:
+        """That of the shares of the normalisers' statistics: from 0 to one of 1."""
+        if not self.normalizer_steps:
+            return tf.constant(0.0)
+        done = tf.cast(step, tf.float32) / self.normalizer_steps
+        return LARGEST_RADIUS * tf.minimum(done, 1.0)
 
     def stages(
         self, step: tf.Tensor, draw: tf.Tensor, count: int
@@ -64,7 +78,7 @@ class Selection:
             draw: int64, counts what the generator draws since the start of training.
             count: images that it draws.
         """
-        grouped = "threshold" in self.terms
+        grouped = bool(self.terms & {"threshold", "squares"})
         if not (self.leak_steps or self.anneal_steps or self.noisy or grouped):
             return None
         progress = heat = None
@@ -73,15 +87,17 @@ class Selection:
             progress = tf.minimum(done, 1.0)
             heat = tf.pow(self.heat, 1.0 - progress)
         noise = self._noise(draw, count)
+        radius = self.radius(step) if "squares" in self.terms else None
         return tuple(
             Stage(
                 leak=self.leak(step),
                 progress=progress,
                 heat=heat,
                 noise=noise[index],
-                group=self.group if rule.term == "threshold" else None,
+                group=self.group if grouped else None,
+                radius=radius,
             )
-            for index, rule in enumerate(self.rules)
+            for index in range(len(self.levels))
         )
 
     def penalty(self, trace: Trace) -> tf.Tensor:
@@ -111,11 +127,22 @@ class Selection:
             ]
         )
 
-    def thresholds(
+    def averages(
         self, trace: Trace, stages: Sequence[Stage]
-    ) -> list[tuple[ChannelSelection | SpatialSelection, tf.Tensor]]:
-        """The layers of batch_top_k, each with the mean of its groups' thresholds."""
-        found = []
+    ) -> list[tuple[keras.Variable, tf.Tensor]]:
+        """What sampling needs of a batch: variables that follow it, and its values.
+
+        The thresholds of batch_top_k, each the mean over the groups, and the mean
+        squares of the normalisers.
+        """
+        found = [
+            (norm.mean_square, square)
+            for norm, square in zip(
+                self.generator.normalizers, trace.squares, strict=True
+            )
+        ]
+        if "threshold" not in self.terms:
+            return found
         for layer, response, stage in zip(
             self._of("threshold", self.generator.selections),
             self._of("threshold", trace.responses),
@@ -124,7 +151,7 @@ class Selection:
         ):
             values = rules.group_threshold(layer.competition(response, stage))
             mean = tf.reshape(tf.reduce_mean(values, axis=0), layer.threshold.shape)
-            found.append((layer, tf.cast(mean, tf.float32)))
+            found.append((layer.threshold, tf.cast(mean, tf.float32)))
         return found
 
     def _of(self, term: str, values: Sequence) -> list:

@@ -24,13 +24,13 @@ class Drawn(NamedTuple):
         images: `(batch, height, width, channels)`.
         penalty: `Selection.penalty`, `(batch,)`; None without the rule l1.
         chance: `Selection.log_probability`, `(batch,)`; None without reinforce.
-        thresholds: as of `Selection.thresholds`.
+        averages: as of `Selection.averages`.
     """
 
     images: tf.Tensor
     penalty: tf.Tensor | None = None
     chance: tf.Tensor | None = None
-    thresholds: Sequence[tuple[keras.layers.Layer, tf.Tensor]] = ()
+    averages: Sequence[tuple[keras.Variable, tf.Tensor]] = ()
 
 
 class Trainer(keras.Model):
@@ -248,6 +248,7 @@ class Trainer(keras.Model):
         drawing: tf.GradientTape,
     ) -> dict[str, tf.Tensor]:
         fake = drawn.images
+        radius = self.selection.radius(self.step)  # Before the update counts it.
         with tf.GradientTape(watch_accessed_variables=False) as scoring:
             scoring.watch(fake)
             seen_real, seen_fake = self._augmented(real, fake, self.critic_steps)
@@ -299,8 +300,10 @@ class Trainer(keras.Model):
         )
         if isinstance(self.prior, Posterior):
             self._follow_encoder(unbounded)
-        for layer, value in drawn.thresholds:
-            self._follow([layer.threshold], [value], FOLLOWING)
+        for variable, value in drawn.averages:
+            self._follow([variable], [value], FOLLOWING)
+        for norm in self.generator.normalizers:
+            averaging.update([norm.shares.value], [norm.share(radius)], decay=0.0)
         if self.usage is not None:
             self._follow(
                 [self.usage.share], [self.usage.active(preferences)], self.usage.decay
@@ -358,9 +361,7 @@ class Trainer(keras.Model):
                 if "reinforce" in terms
                 else None
             ),
-            thresholds=(
-                selection.thresholds(trace, stages) if "threshold" in terms else []
-            ),
+            averages=selection.averages(trace, stages),
         )
 
     def _lead(self, loss: tf.Tensor) -> tf.Tensor:

@@ -276,8 +276,18 @@ def test_one_file_opens_from_a_disk(browser, tiny_site):
         assert page.press("#before") == first
 
 
-def test_rules_that_the_browser_does_not_know_are_refused(make_run, tiny_config):
-    model = dataclasses.replace(tiny_config.model, sparsity=("top_k", "soft_top_k"))
-    told = "what selects by soft_top_k, as level 8x8 does. Use the studio with a server"
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (
+            {"sparsity": ("top_k", "soft_top_k")},
+            "what selects by soft_top_k, as level 8x8 does. Use the studio with a "
+            "server",
+        ),
+        ({"normalizer": "sparse_switchable"}, "what is normalised"),
+    ],
+)
+def test_what_the_browser_does_not_know_is_refused(make_run, tiny_config, values, told):
+    model = dataclasses.replace(tiny_config.model, **values)
     with pytest.raises(UserError, match=told):
         model_file.pack(Engine(load(make_run(model=model)), "tiny"))
