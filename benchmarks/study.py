@@ -80,6 +80,7 @@ def main() -> None:
     parser.add_argument("--plan", required=True)
     parser.add_argument("--out", default="runs/study", type=pathlib.Path)
     parser.add_argument("--results", default="docs/study", type=pathlib.Path)
+    parser.add_argument("--seeds", type=int, help="take the first ones only")
     parser.add_argument("--parallel", default=1, type=int, help="runs at a time")
     options = parser.parse_args()
     plan, name = read(options.plan), pathlib.Path(options.plan).stem
@@ -90,6 +91,7 @@ def main() -> None:
     if plan.equal == "time" and set(table.get("step_ms", {})) != set(plan.rows):
         os.sched_setaffinity(0, cores[0])  # Before TensorFlow counts them.
         table["step_ms"] = step_times(plan)
+    plan = dataclasses.replace(plan, seeds=plan.seeds[: options.seeds])
     study = _Study(plan, table, path, options.out / name)
     with futures.ThreadPoolExecutor(len(cores)) as pool:
         workers = [pool.submit(study.work, own) for own in cores]
@@ -160,6 +162,7 @@ class _Study:
             if values is not None:
                 with self._lock:
                     self._table["runs"][_key(row, seed)] = values
+                    self._table["runs"] = in_order(self._table)
                     files.write(self._path, json.dumps(self._table, indent=1) + "\n")
 
     def _run(self, row: str, seed: int) -> dict[str, Any] | None:
@@ -184,6 +187,18 @@ class _Study:
             "evaluation_seconds": round(time.time() - trained, 1),
             "machine": measure.machine(),
         }
+
+
+def in_order(table: dict[str, Any]) -> dict[str, Any]:
+    """The runs of a table as its plan has them, whatever was finished first."""
+    rows = list(table["plan"]["rows"])
+    order = {(run["row"], run["seed"]): key for key, run in table["runs"].items()}
+    return {
+        order[row, seed]: table["runs"][order[row, seed]]
+        for seed in sorted({seed for _, seed in order})
+        for row in sorted({row for row, _ in order}, key=rows.index)
+        if (row, seed) in order
+    }
 
 
 def _key(row: str, seed: int) -> str:

@@ -2,7 +2,9 @@
 
 import json
 import pathlib
+import subprocess
 import sys
+import threading
 
 import pytest
 from small_run import FLAGS
@@ -42,9 +44,9 @@ def trained(monkeypatch):
     return found
 
 
-def run(monkeypatch, plan, tmp_path):
+def run(monkeypatch, plan, tmp_path, *more):
     arguments = [f"--plan={plan}", f"--out={tmp_path}/out", f"--results={tmp_path}/r"]
-    monkeypatch.setattr(sys, "argv", ["study", *arguments])
+    monkeypatch.setattr(sys, "argv", ["study", *arguments, *more])
     study.main()
     return json.loads((tmp_path / "r" / "two.json").read_text())
 
@@ -77,6 +79,46 @@ def test_a_seed_of_all_rows_comes_before_the_next(trained, plan, tmp_path, monke
     assert values["sure"] == result["faces"]["sure"]["samples"]
     assert values["never attributes"] == pytest.approx(0.00125)
     assert values["frechet parts"] == pytest.approx(98.2, abs=0.1)
+
+
+def test_several_runs_are_trained_at_a_time(trained, plan, tmp_path, monkeypatch):
+    both = threading.Barrier(2, timeout=60)
+
+    def train(plan, row, seed, steps, workdir):
+        both.wait()
+        trained.append((row, seed, steps))
+
+    monkeypatch.setattr(study, "train", train)
+    monkeypatch.setattr(study.os, "sched_getaffinity", lambda _: {0, 1})
+    cores = []
+    monkeypatch.setattr(study.os, "sched_setaffinity", lambda _, own: cores.append(own))
+    table = run(monkeypatch, plan, tmp_path, "--parallel=2", "--seeds=1")
+    assert sorted(trained) == [("a", 0, 3), ("b, wide", 0, 3)]
+    assert sorted(map(tuple, cores)) == [(0,), (1,)]
+    # As in the plan, whichever was finished first.
+    assert list(table["runs"]) == ["a, seed 0", "b, wide, seed 0"]
+    assert table["plan"]["seeds"] == [0, 1]
+
+
+def test_a_run_that_fails_does_not_stop_the_others(
+    trained, plan, tmp_path, monkeypatch, capsys
+):
+    def train(plan, row, seed, steps, workdir):
+        if row == "a":
+            raise subprocess.CalledProcessError(1, ["train"])
+        trained.append((row, seed, steps))
+
+    monkeypatch.setattr(study, "train", train)
+    with pytest.raises(SystemExit, match="missing in the table: a, seed 0; a, seed 1"):
+        run(monkeypatch, plan, tmp_path)
+    assert trained == [("b, wide", 0, 3), ("b, wide", 1, 3)]
+    assert "Failed: a, seed 0" in capsys.readouterr().out
+
+
+def test_more_runs_at_a_time_than_cores_are_refused():
+    assert study.shares({3, 1, 2}, 2) == [{1, 3}, {2}]
+    with pytest.raises(SystemExit, match=r"--parallel=3: this machine has 1 to 2"):
+        study.shares({0, 1}, 3)
 
 
 def test_what_is_finished_is_not_repeated(trained, plan, tmp_path, monkeypatch):
