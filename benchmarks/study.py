@@ -35,6 +35,21 @@ ROOT = pathlib.Path(__file__).parents[1]
 PLANS = pathlib.Path(__file__).parent / "plans"
 TIMED_ROUNDS = 15
 LEVEL = "8x8"  # Of the parts: where consistency and edits are taken from.
+# What the printed table shows of a run, under which heading; the file has more.
+COLUMNS = {
+    "frechet parts": "Frechet, parts",
+    "frechet random": "Frechet, random",
+    "sliced wasserstein 64": "sliced Wasserstein, 64",
+    "sure": "sure",
+    "error": "error, encoded",
+    "error at bits attributes": "error at 4 bits a value, attributes",
+    "bits attributes": "bits of that",
+    "consistency": "consistency, same unit",
+    "consistency of others": "another unit",
+    "part changed": "part changed by its unit",
+    "part changed by chance": "by another",
+    "kept attributes": "attributes active",
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -301,22 +316,32 @@ def configuration(flags: dict[str, Any]) -> ExperimentConfig:
 
 
 def summary(table: dict[str, Any]) -> str:
-    """Mean and standard deviation of every column over the seeds, as Markdown."""
+    """Mean and standard deviation over the seeds, as Markdown; and of dead units."""
     rows: dict[str, list[dict]] = {}
     for run in table["runs"].values():
         rows.setdefault(run["row"], []).append(run)
-    names = [
-        name
-        for name, value in next(iter(table["runs"].values())).items()
-        if isinstance(value, float) and not name.endswith("_seconds")
-    ]
+    some = next(iter(table["runs"].values()))
+    dead = {name: name for name in some if name.startswith("never ")}
+    parts = [_markdown(rows, some, COLUMNS), _markdown(rows, some, dead)]
+    if table.get("step_ms"):
+        lines = ["| row | ms a step |", "|---|---|"]
+        lines += [f"| {row} | {ms:.1f} |" for row, ms in table["step_ms"].items()]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def _markdown(
+    rows: dict[str, list[dict]], some: dict[str, Any], columns: dict[str, str]
+) -> str:
+    """One table: columns by name, those that a run has, under their headings."""
+    columns = {name: about for name, about in columns.items() if name in some}
     lines = [
-        "| " + " | ".join(("row", "runs", *names)) + " |",
-        "|---" * (len(names) + 2) + "|",
+        "| " + " | ".join(("row", "runs", *columns.values())) + " |",
+        "|---" * (len(columns) + 2) + "|",
     ]
     for row, runs in rows.items():
         cells = [row, str(len(runs))]
-        for name in names:
+        for name in columns:
             values = [run[name] for run in runs if run.get(name) is not None]
             cells.append(_spread(values))
         lines.append("| " + " | ".join(cells) + " |")
