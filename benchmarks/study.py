@@ -95,7 +95,9 @@ def main() -> None:
     parser.add_argument("--plan", required=True)
     parser.add_argument("--out", default="runs/study", type=pathlib.Path)
     parser.add_argument("--results", default="docs/study", type=pathlib.Path)
-    parser.add_argument("--seeds", type=int, help="take the first ones only")
+    parser.add_argument(
+        "--seeds", type=int, help="take the first ones only; 0 measures steps alone"
+    )
     parser.add_argument("--parallel", default=1, type=int, help="runs at a time")
     options = parser.parse_args()
     plan, name = read(options.plan), pathlib.Path(options.plan).stem
@@ -106,6 +108,7 @@ def main() -> None:
     if plan.equal == "time" and set(table.get("step_ms", {})) != set(plan.rows):
         os.sched_setaffinity(0, cores[0])  # Before TensorFlow counts them.
         table["step_ms"] = step_times(plan)
+        files.write(path, json.dumps(table, indent=1) + "\n")
     plan = dataclasses.replace(plan, seeds=plan.seeds[: options.seeds])
     study = _Study(plan, table, path, options.out / name)
     with futures.ThreadPoolExecutor(len(cores)) as pool:
@@ -320,9 +323,11 @@ def summary(table: dict[str, Any]) -> str:
     rows: dict[str, list[dict]] = {}
     for run in table["runs"].values():
         rows.setdefault(run["row"], []).append(run)
-    some = next(iter(table["runs"].values()))
-    dead = {name: name for name in some if name.startswith("never ")}
-    parts = [_markdown(rows, some, COLUMNS), _markdown(rows, some, dead)]
+    parts = []
+    if rows:
+        some = next(iter(table["runs"].values()))
+        dead = {name: name for name in some if name.startswith("never ")}
+        parts = [_markdown(rows, some, COLUMNS), _markdown(rows, some, dead)]
     if table.get("step_ms"):
         lines = ["| row | ms a step |", "|---|---|"]
         lines += [f"| {row} | {ms:.1f} |" for row, ms in table["step_ms"].items()]
@@ -353,8 +358,14 @@ def _spread(values: list[float]) -> str:
         return ""
     mean = statistics.mean(values)
     if len(values) == 1:
-        return f"{mean:.3g}"
-    return f"{mean:.3g} ± {statistics.stdev(values):.1g}"
+        return _number(mean, 3)
+    return f"{_number(mean, 3)} ± {_number(statistics.stdev(values), 1)}"
+
+
+def _number(value: float, digits: int) -> str:
+    """With so many digits that count; large ones without an exponent."""
+    rounded = float(f"{value:.{digits}g}")
+    return f"{rounded:,.0f}" if abs(rounded) >= 1000 else f"{rounded:g}"
 
 
 if __name__ == "__main__":

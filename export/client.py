@@ -49,6 +49,13 @@ SEED = flags.DEFINE_integer(
     upper_bound=2**31 - 1,
     flag_values=FLAGS,
 )
+LABEL = flags.DEFINE_list(
+    "label",
+    [],
+    "Of a model with labels: classes, such as Dress or hair=long01, separated by "
+    "commas.",
+    flag_values=FLAGS,
+)
 OUT = flags.DEFINE_string("out", "grid.png", "PNG file to write.", flag_values=FLAGS)
 BATCH = flags.DEFINE_integer(
     "batch",
@@ -165,11 +172,12 @@ def _predict() -> Predict:
     if GRPC.value and (REST.value or over_http):
         raise UserError("--grpc takes host:port in --url, and no --rest")
     if REST.value or over_http:
-        return rest_predict(url if over_http else f"http://{url}", MODEL.value)
+        address = url if over_http else f"http://{url}"
+        return rest_predict(address, MODEL.value, LABEL.value)
     address = url.removeprefix("grpc://")
     if "://" in address:
         raise UserError(f"--url={url}: expected host:port, or http://host:port")
-    return grpc_predict(address, MODEL.value)
+    return grpc_predict(address, MODEL.value, LABEL.value)
 
 
 def _batch() -> int:

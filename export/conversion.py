@@ -49,7 +49,7 @@ class Conversions:
             archive.track(network)
             for name, signature in signatures.items():
                 archive.add_endpoint(
-                    name, signature.function, input_signature=[signature.input]
+                    name, signature.function, input_signature=signature.inputs
                 )
             self._paths[key] = str(pathlib.Path(directory) / key)
             archive.write_out(self._paths[key], verbose=False)

@@ -1,9 +1,13 @@
 """Images from a model server over gRPC (TensorFlow Serving's PredictionService)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from export.prediction import (
     INPUT,
+    LABEL,
+    LABEL_SIGNATURE,
     MAXIMUM_MESSAGE,
     OUTPUT,
     SIGNATURE,
@@ -14,12 +18,13 @@ from export.prediction import (
 from hcm_tf.errors import UserError
 
 
-def grpc_predict(address: str, model: str) -> Predict:
+def grpc_predict(address: str, model: str, classes: Sequence[str] = ()) -> Predict:
     """Requests over gRPC.
 
     Args:
         address: host:port.
         model: its name at the server.
+        classes: that all images have, by name.
 
     Returns:
         The function that asks; it raises Unavailable, TimeoutError, or UserError where
@@ -49,7 +54,11 @@ def grpc_predict(address: str, model: str) -> Predict:
 
     def predict(seeds: np.ndarray, seconds: float) -> list[bytes]:
         # No output_filter: the server batches requests for all outputs alone.
-        request = grpc_messages.request(model, SIGNATURE, INPUT, seeds)
+        inputs, signature = {INPUT: seeds}, SIGNATURE
+        if classes:
+            inputs[LABEL] = np.array([classes] * len(seeds), object)
+            signature = LABEL_SIGNATURE
+        request = grpc_messages.request(model, signature, inputs)
         try:
             response = call(request, timeout=seconds)
         except grpc.RpcError as error:

@@ -64,23 +64,27 @@ def _classes() -> dict[str, type]:
 _CLASSES = _classes()
 
 
-def request(model: str, signature: str, name: str, values: np.ndarray) -> bytes:
+def request(model: str, signature: str, inputs: dict[str, np.ndarray]) -> bytes:
     """A serialised PredictRequest.
 
     Args:
         model: name of the model.
         signature: name of its signature.
-        name: of the signature's one input.
-        values: int32, of any shape.
+        inputs: by name: int32, or objects that are texts, of any shape.
     """
     message = _CLASSES["Request"]()
     message.model_spec.name = model
     message.model_spec.signature_name = signature
-    tensor = message.inputs.add(key=name).value
-    tensor.dtype = INT32
-    for size in values.shape:
-        tensor.tensor_shape.dim.add(size=size)
-    tensor.tensor_content = values.astype("<i4").tobytes()
+    for name, values in inputs.items():
+        tensor = message.inputs.add(key=name).value
+        for size in values.shape:
+            tensor.tensor_shape.dim.add(size=size)
+        if values.dtype == object:
+            tensor.dtype = STRING
+            tensor.string_val.extend(text.encode() for text in values.flat)
+        else:
+            tensor.dtype = INT32
+            tensor.tensor_content = values.astype("<i4").tobytes()
     return message.SerializeToString()
 
 

@@ -3,7 +3,9 @@
 import datetime
 import json
 import pathlib
+from collections.abc import Sequence
 
+from hcm_tf.config import Label
 from hcm_tf.runs import run_directory
 from hcm_tf.runs.checkpoint import Run
 from hcm_tf.version import __version__
@@ -19,6 +21,8 @@ SCORES = {
     "picture: 1 is what one picture for all would give",
     "active_": "fraction of the activations of level {} that are not zero: how sparse "
     "its codes are",
+    "misread_": "fraction of pictures kept from training of whose {} the encoder reads "
+    "another class",
     "never_active_": "fraction of the units of level {} that are zero in every "
     "sample that was measured: what the network does not use",
 }
@@ -43,7 +47,7 @@ def text(
     """The card of the "generator" or the "encoder", as Markdown."""
     model, train, data = run.config.model, run.config.train, run.config.data
     shape = {
-        "latent_size": model.latent_size,
+        "latent_size": run.generator.latent_size,
         "size": model.image_size,
         "channels": model.image_channels,
     }
@@ -62,6 +66,7 @@ Compositional Model by Sparsifying Generator Network*, CVPR 2020.
 * Input: {INPUTS[name].format(**shape)}.
 * Output: {OUTPUTS[name].format(**shape)}.
 * Signatures: {", ".join(f"`{signature}`" for signature in signatures)}.
+{_labels(model.labels)}\
 * Architecture: c = {model.base_channels}, {model.attributes} attributes a location, \
 top k = {kept}.
 * Generator: {average}.
@@ -93,12 +98,34 @@ about the world.
 
 * It knows only what its training data shows, and repeats that data's biases; a picture
   of anything else is encoded as the nearest thing the generator can draw.
-* {model.image_size}x{model.image_size} pixels; no text, class or other condition.
+* {model.image_size}x{model.image_size} pixels; {_conditions(model.labels)}.
 * Selecting the k largest activations is discontinuous: where two are nearly equal,
   rounding on another processor or at lower precision can exchange them, which changes
   pixels visibly now and then.
 * Pictures of persons that it draws are of nobody; do not use them to deceive.
 """
+
+
+def _labels(labels: Sequence[Label]) -> str:
+    """What stands behind a latent; nothing for a model without labels."""
+    if not labels:
+        return ""
+    lines = "".join(
+        f"  * {label.name}: {', '.join(label.classes)}.\n" for label in labels
+    )
+    return (
+        "* Labels, by which pictures are drawn: the last entries of a latent, for\n"
+        "  each label a 1 for its class and 0 for the others, in this order:\n" + lines
+    )
+
+
+def _conditions(labels: Sequence[Label]) -> str:
+    names = ", ".join(label.name for label in labels)
+    return (
+        f"no text or condition but {names}"
+        if labels
+        else ("no text, class or other condition")
+    )
 
 
 def provenance(run_dir: str | pathlib.Path, dataset: str) -> dict[str, str]:

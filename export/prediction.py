@@ -9,6 +9,8 @@ import numpy as np
 from hcm_tf.command import printable
 
 SIGNATURE, INPUT, OUTPUT = "sample_png", "seed", "image_bytes"
+# Of a model with labels: classes by name, as many for each image.
+LABEL_SIGNATURE, LABEL = "sample_label_png", "label"
 # A float image of 64x64x3 is 49 KB; gRPC's own limit of 4 MB ends at 85 of them.
 MAXIMUM_MESSAGE = 256 * 2**20
 LONGEST_REASON = 300

@@ -138,17 +138,26 @@ class Judge:
         for signature, described in signatures(contents).items():
             if "images" not in described["outputs"]:
                 continue
-            if described["inputs"] not in (["latent"], ["seed"]):
+            named = set(described["inputs"]) - {"label"}
+            if named not in ({"latent"}, {"seed"}):
                 raise ValueError(
                     f"no way to judge `{signature}` of inputs {described['inputs']}: "
                     "expected `latent` or `seed`."
                 )
-            (key,) = described["inputs"]
+            (key,) = named
+            labelled = named != set(described["inputs"])
             model = runner(contents, signature)
             drawn[signature] = _in_batches(
-                lambda x, model=model, key=key: model(**{key: x})["images"], inputs[key]
+                lambda x, model=model, key=key, labelled=labelled: model(
+                    **{key: x}, **(self._no_class(len(x)) if labelled else {})
+                )["images"],
+                inputs[key],
             )
         return drawn
+
+    def _no_class(self, rows: int) -> dict[str, np.ndarray]:
+        """An input by which each seed decides its classes, as where there is none."""
+        return {"label": np.full((rows, len(self.run.generator.classes)), -1, "int32")}
 
     def _active_units(self, latent: tf.Tensor) -> tf.Tensor:
         """1 for each active unit of all levels, else 0: float32 `(batch, units)`."""

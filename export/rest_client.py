@@ -8,11 +8,14 @@ import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from export.prediction import (
+    INPUT,
+    LABEL,
+    LABEL_SIGNATURE,
     MAXIMUM_MESSAGE,
     OUTPUT,
     SIGNATURE,
@@ -32,12 +35,13 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def rest_predict(url: str, model: str) -> Predict:
+def rest_predict(url: str, model: str, classes: Sequence[str] = ()) -> Predict:
     """Requests over REST.
 
     Args:
         url: http://host:port, or https.
         model: its name at the server.
+        classes: that all images have, by name.
 
     Returns:
         The function that asks; it raises Unavailable, TimeoutError, or UserError where
@@ -52,6 +56,9 @@ def rest_predict(url: str, model: str) -> Predict:
     def predict(seeds: np.ndarray, seconds: float) -> list[bytes]:
         # One instance a row: of a signature with one input, the bare value.
         body = {"signature_name": SIGNATURE, "instances": seeds.tolist()}
+        if classes:
+            rows = [{INPUT: seed, LABEL: list(classes)} for seed in seeds.tolist()]
+            body = {"signature_name": LABEL_SIGNATURE, "instances": rows}
         request = urllib.request.Request(
             target, json.dumps(body).encode(), {"Content-Type": "application/json"}
         )

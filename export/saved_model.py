@@ -82,7 +82,9 @@ def export(
             raise publish.exists(base / str(version))
     run = checkpoint.load(run_dir, execution="device" if portable else "fast")
     signatures = {
-        "generator": GeneratorSignatures(run.generator, run.prior, units).signatures,
+        "generator": GeneratorSignatures(
+            *(run.generator, run.prior, units), labels=run.config.model.labels
+        ).signatures,
         "encoder": EncoderSignatures(
             run.encoder, run.generator, run.config.data
         ).signatures,
@@ -122,7 +124,7 @@ def write(directory: pathlib.Path, name: str, networks: list, signatures: dict) 
     with gradients.automatic():  # Or loading it prints a warning for each of ours.
         for signature_name, signature in signatures.items():
             archive.add_endpoint(
-                signature_name, signature.function, input_signature=[signature.input]
+                signature_name, signature.function, input_signature=signature.inputs
             )
         archive.write_out(str(directory), verbose=False)
     warmup.write(directory, name, signatures)

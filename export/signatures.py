@@ -6,12 +6,13 @@ an empty batch fail with INVALID_ARGUMENT.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
 from export.images import decode, to_pixels
-from hcm_tf.config import DataConfig
+from hcm_tf import labels
+from hcm_tf.config import DataConfig, Label
 from hcm_tf.networks import Encoder, Generator
 from hcm_tf.prior import Prior
 from hcm_tf.runs.checkpoint import Run
@@ -24,12 +25,20 @@ class Signature:
     """One signature.
 
     Attributes:
-        function: from the input to the named outputs.
-        input: name, shape and type of the input.
+        function: from the inputs to the named outputs.
+        input: name, shape and type of the first input.
+        label: of the second, by which a model with labels is told what to draw; None:
+            there is one input alone.
     """
 
-    function: Callable[[tf.Tensor], Outputs]
+    function: Callable[..., Outputs]
     input: tf.TensorSpec
+    label: tf.TensorSpec | None = None
+
+    @property
+    def inputs(self) -> list[tf.TensorSpec]:
+        """All of them, as the function takes them."""
+        return [self.input] if self.label is None else [self.input, self.label]
 
 
 class GeneratorSignatures:
@@ -39,9 +48,16 @@ class GeneratorSignatures:
         generator: a built generator.
         prior: what a seed's latent is drawn from.
         units: contribution pictures a row of `explain`.
+        labels: of the generator, by which `sample_label` and `sample_label_png` draw.
     """
 
-    def __init__(self, generator: Generator, prior: Prior, units: int) -> None:
+    def __init__(
+        self,
+        generator: Generator,
+        prior: Prior,
+        units: int,
+        labels: Sequence[Label] = (),
+    ) -> None:
         self.generator = generator
         self.prior = prior
         attributes = generator.attribute_conv.filters
@@ -56,6 +72,15 @@ class GeneratorSignatures:
             "codes": Signature(_checked(self.codes, latent), latent),
             "explain": Signature(_checked(self.explain, latent), latent),
         }
+        self.labels = labels
+        if labels:
+            label = tf.TensorSpec((None, None), tf.string, "label")
+            for name, function in (
+                ("sample_label", self.sample_label),
+                ("sample_label_png", self.sample_label_png),
+            ):
+                checked = _checked(function, seed, label)
+                self.signatures[name] = Signature(checked, seed, label)
 
     def images(self, latent: tf.Tensor) -> Outputs:
         """`images`: float32 `(batch, size, size, channels)`, in [-1, 1]."""
@@ -75,6 +100,43 @@ class GeneratorSignatures:
         """`image_bytes`, and the `latent` that was drawn."""
         latent = self.prior.from_seeds(seed)
         return {**self.png(latent), "latent": latent}
+
+    def sample_label(self, seed: tf.Tensor, label: tf.Tensor) -> Outputs:
+        """`images` and `latent` of seeds, drawn as classes.
+
+        `label` holds for each image any number of classes, such as `Dress` or
+        `hair=long01`; an empty one is passed over, and what is not named is as the seed
+        decides. A class that there is not fails with INVALID_ARGUMENT.
+        """
+        latent = self.prior.from_seeds(seed, classes=self._classes(label))
+        return {**self.images(latent), "latent": latent}
+
+    def sample_label_png(self, seed: tf.Tensor, label: tf.Tensor) -> Outputs:
+        """The same as `image_bytes`: each image as a PNG file, string `(batch,)`."""
+        latent = self.prior.from_seeds(seed, classes=self._classes(label))
+        return {**self.png(latent), "latent": latent}
+
+    def _classes(self, texts: tf.Tensor) -> tf.Tensor:
+        """The classes that texts name: int32 `(batch, labels)`, -1 where none."""
+        found, understood = [], tf.equal(texts, "")
+        for spelled in labels.spellings(self.labels):
+            is_named = tf.stack(
+                [
+                    tf.reduce_any([tf.equal(texts, one) for one in names], axis=0)
+                    for names in spelled
+                ],
+                axis=-1,
+            )
+            understood = understood | tf.reduce_any(is_named, axis=-1)
+            named = tf.reduce_any(is_named, axis=1)
+            number = tf.argmax(tf.cast(named, tf.int32), axis=1, output_type=tf.int32)
+            found.append(tf.where(tf.reduce_any(named, axis=1), number, -1))
+        known = tf.debugging.Assert(
+            tf.reduce_all(understood),
+            ["`label` names a class that there is not:", texts],
+        )
+        with tf.control_dependencies([known]):
+            return tf.stack(found, axis=1)
 
     def codes(self, latent: tf.Tensor) -> Outputs:
         """The sparse code of every level: what is active, strongest first.
@@ -198,17 +260,29 @@ class EncoderSignatures:
 
 
 def _checked(
-    function: Callable[[tf.Tensor], Outputs], spec: tf.TensorSpec
-) -> Callable[[tf.Tensor], Outputs]:
+    function: Callable[..., Outputs], *specs: tf.TensorSpec
+) -> Callable[..., Outputs]:
     """Refuses, at run time, what the loader lets pass: other shapes, empty batches."""
 
-    def checked(x: tf.Tensor) -> Outputs:
-        x = tf.ensure_shape(x, spec.shape)
-        positive = tf.debugging.assert_positive(
-            tf.shape(x)[0], message=f"`{spec.name}` must have at least one row"
-        )
-        with tf.control_dependencies([positive]):
-            return function(tf.identity(x))
+    def checked(*inputs: tf.Tensor) -> Outputs:
+        inputs = [
+            tf.ensure_shape(x, spec.shape)
+            for x, spec in zip(inputs, specs, strict=True)
+        ]
+        rows = [tf.shape(x)[0] for x in inputs]
+        checks = [
+            tf.debugging.assert_positive(
+                rows[0], message=f"`{specs[0].name}` must have at least one row"
+            )
+        ]
+        checks += [
+            tf.debugging.assert_equal(
+                other, rows[0], message=f"`{spec.name}` must have a row for each image"
+            )
+            for other, spec in zip(rows[1:], specs[1:], strict=True)
+        ]
+        with tf.control_dependencies(checks):
+            return function(*map(tf.identity, inputs))
 
     return checked
 
@@ -227,27 +301,38 @@ def device_signatures(run: Run, name: str, batch: int | None) -> dict[str, Signa
         spec = tf.TensorSpec((batch, size, size, channels), tf.float32, "image")
         return {"encode": Signature(lambda x: {"latent": run.encoder(x)}, spec)}
 
-    def sample(seed: tf.Tensor) -> Outputs:
-        latent = run.prior.from_seeds(seed)
+    def sample(seed: tf.Tensor, classes: tf.Tensor | None = None) -> Outputs:
+        chosen = {} if classes is None else {"classes": classes}
+        latent = run.prior.from_seeds(seed, **chosen)
         # Changes nothing, but keeps the converter from multiplying the first layer's
         # weights by the latents' 2**-23, under which float16 would lose them.
         return {"images": generator(tf.minimum(latent, 1.0)), "latent": latent}
 
     latent = tf.TensorSpec((batch, generator.latent_size), tf.float32, "latent")
-    return {
+    seeds = tf.TensorSpec((batch,), tf.int32, "seed")
+    found = {
         "generate": Signature(lambda x: {"images": generator(x)}, latent),
-        "sample": Signature(sample, tf.TensorSpec((batch,), tf.int32, "seed")),
+        "sample": Signature(sample, seeds),
     }
+    if generator.classes:
+        # Numbers in the metadata's table of names; -1: as the seed decides.
+        label = tf.TensorSpec((batch, len(generator.classes)), tf.int32, "label")
+        found["sample_label"] = Signature(sample, seeds, label)
+    return found
 
 
 def metadata(name: str, run: Run) -> dict[str, object]:
     """What a TFLite file says of itself."""
     model = run.config.model
+    described = [
+        {"name": label.name, "classes": list(label.classes)} for label in model.labels
+    ]
     return {
         "network": name,
         "method": "Xing et al., Inducing Hierarchical Compositional Model by "
         "Sparsifying Generator Network, CVPR 2020",
-        "latent_size": model.latent_size,
+        "latent_size": run.generator.latent_size,
+        **({"labels": described} if described else {}),
         "latent_range": [-1.0, 1.0],
         "image_size": model.image_size,
         "image_channels": model.image_channels,

@@ -25,9 +25,10 @@ def write(
             request = predict_pb2.PredictRequest()
             request.model_spec.name = model_name
             request.model_spec.signature_name = name
-            request.inputs[signature.input.name].CopyFrom(
-                tf.make_tensor_proto(example(signature.input, rows=1))
-            )
+            for spec in signature.inputs:
+                request.inputs[spec.name].CopyFrom(
+                    tf.make_tensor_proto(example(spec, rows=1))
+                )
             log = prediction_log_pb2.PredictionLog(
                 predict_log=prediction_log_pb2.PredictLog(request=request)
             )
@@ -37,6 +38,10 @@ def write(
 def example(spec: tf.TensorSpec, rows: int) -> np.ndarray:
     """An input that a signature accepts, always the same."""
     random = np.random.default_rng(0)
+    if spec.name == "label":
+        # No class: each seed decides.
+        value = "" if spec.dtype == tf.string else -1
+        return np.full((rows, spec.shape[1] or 1), value, spec.dtype.as_numpy_dtype)
     if spec.dtype == tf.string:
         return np.array([_png(random) for _ in range(rows)], object)
     if spec.dtype == tf.int32:

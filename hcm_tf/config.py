@@ -46,12 +46,13 @@ def _field(
     maximum: float | None = None,
     choices: tuple[Any, ...] | None = None,
     resumable: bool = False,
+    flag: bool = True,
 ) -> Any:
     """A dataclass field with what a flag needs to know about it.
 
     `resumable` marks a field that may change when a run is resumed, because it does
     not alter the values that a step computes; the learning rate alone does, and may,
-    so that a run that diverged can go on.
+    so that a run that diverged can go on. `flag` is false for what no flag can say.
     """
     metadata = {
         "help": help,
@@ -59,6 +60,7 @@ def _field(
         "maximum": maximum,
         "choices": choices,
         "resumable": resumable,
+        "flag": flag,
     }
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -67,6 +69,8 @@ def _check_fields(config: Any) -> None:
     """Checks type, bounds and choices of every field; raises ValueError."""
     hints = get_type_hints(type(config))
     for field in dataclasses.fields(config):
+        if not field.metadata["flag"]:
+            continue
         value = getattr(config, field.name)
         kind = LISTS.get(hints[field.name])
         if kind:
@@ -106,6 +110,21 @@ def _check_value(field: dataclasses.Field, expected: type, value: Any) -> None:
             f"`{field.name}` must be one of {', '.join(map(str, choices))}. "
             f"Received: {value!r}"
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class Label:
+    """One kind of label of a data set, by which images are drawn.
+
+    Attributes:
+        name: such as hair, label or folder.
+        classes: the names of its values.
+        shares: of the training images, what part has each; they sum to 1.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    shares: tuple[float, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -187,6 +206,9 @@ class ModelConfig:
         maximum=1024,
     )
 
+    # Not a flag: the data say what labels there are, once they are read.
+    labels: tuple[Label, ...] = _field((), "", flag=False, resumable=True)
+
     def __post_init__(self) -> None:
         _check_fields(self)
         if self.image_size == 128 and self.base_channels % 2:
@@ -203,6 +225,16 @@ class ModelConfig:
                 "`attribute_keep` and `spatial_keep` must be above 0. Received: "
                 f"{self.attribute_keep} and {self.spatial_keep}"
             )
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """How many classes each label has; nothing of a model without labels."""
+        return tuple(len(label.classes) for label in self.labels)
+
+    @property
+    def shares(self) -> tuple[tuple[float, ...], ...]:
+        """What part of the images has each class of each label."""
+        return tuple(label.shares for label in self.labels)
 
     @property
     def resolutions(self) -> tuple[int, ...]:
@@ -298,8 +330,27 @@ class DataConfig:
         False, "Mirror every training image with probability one half."
     )
 
+    conditional: bool = _field(
+        False,
+        "Draw images by their labels: the generator is told them, the critic judges "
+        "by them (Miyato and Koyama 2018), and the encoder reads them.",
+    )
+    label: tuple[str, ...] = _field(
+        (),
+        "Of --conditional: names of labels, separated by commas, such as "
+        "hair,hair_color; of a folder it is folder, the sub-folder. None: the data "
+        "set's only one.",
+    )
+    balanced: bool = _field(
+        False,
+        "Of --conditional: train on as many images of each class of the first label, "
+        "those of rare classes more often.",
+    )
+
     def __post_init__(self) -> None:
         _check_fields(self)
+        if (self.label or self.balanced) and not self.conditional:
+            raise ValueError("`label` and `balanced` need `conditional`.")
         if not self.dataset or self.dataset == "folder:":
             raise ValueError(
                 "`dataset` must be avatars, folder:PATH or the name of a TensorFlow "
@@ -399,6 +450,17 @@ class TrainConfig:
         "straight_through, batch_top_k), the temperature from --heat times its value, "
         "top_p's share from 1, sparsestmax's radius rises from 0; 0: none.",
         minimum=0,
+    )
+    orthogonal_weight: float = _field(
+        0.0,
+        "Weight of the squared cosines between filters of the generator, so that none "
+        "are alike (Brock et al. 2019); 0: none, as published.",
+        minimum=0.0,
+    )
+    label_weight: float = _field(
+        1.0,
+        "Weight of the encoder's cross entropy in reading labels, with --conditional.",
+        minimum=0.0,
     )
     heat: float = _field(
         10.0,
@@ -591,7 +653,17 @@ def _from_mapping(kind: type[Config], values: dict[str, Any]) -> Config:
         raise ValueError(f"unknown field(s) {', '.join(unknown)}")
     return kind(
         **{
-            name: tuple(value) if isinstance(value, list) else value
+            name: _from_plain(value) if isinstance(value, list) else value
             for name, value in values.items()
         }
+    )
+
+
+def _from_plain(values: list[Any]) -> tuple[Any, ...]:
+    """Labels are the only lists of mappings."""
+    return tuple(
+        Label(value["name"], tuple(value["classes"]), tuple(value["shares"]))
+        if isinstance(value, dict)
+        else value
+        for value in values
     )

@@ -39,7 +39,8 @@ def define() -> None:
     for section in SECTIONS.values():
         hints = get_type_hints(section)
         for field in dataclasses.fields(section):
-            _define_one(field, hints[field.name])
+            if field.metadata["flag"]:
+                _define_one(field, hints[field.name])
 
 
 def parse(argv: list[str]) -> ExperimentConfig:
@@ -63,6 +64,7 @@ def parse(argv: list[str]) -> ExperimentConfig:
                 **{
                     field.name: _value(flags.FLAGS[field.name].value)
                     for field in dataclasses.fields(section)
+                    if field.metadata["flag"]
                 }
             )
             for name, section in SECTIONS.items()

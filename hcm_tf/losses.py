@@ -10,7 +10,7 @@ only the trainer reduces.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from keras import ops
 
@@ -234,6 +234,38 @@ def reconstruction_loss(images: Tensor, reconstructions: Tensor) -> Tensor:
     A sum, as published: a mean would be 12,288 times weaker for 64x64 colour images.
     """
     return ops.sum(ops.square(reconstructions - images), axis=(1, 2, 3))
+
+
+def label_loss(labels: Tensor, scores: Sequence[Tensor]) -> Tensor:
+    """Cross entropy of what is read from images, summed over their labels.
+
+    Args:
+        labels: one-hot, `(batch, classes of all labels)`.
+        scores: for each label, the logits of its classes, `(batch, classes)`.
+    """
+    chances = ops.concatenate([ops.log_softmax(one, axis=-1) for one in scores], axis=1)
+    return -ops.sum(labels * chances, axis=1)
+
+
+def orthogonality(kernels: Sequence[Tensor]) -> Tensor:
+    """Squared cosines between the filters of each kernel, summed: a scalar.
+
+    Brock et al. 2019 (BigGAN), equation 3: filters may be of any size, but not alike.
+    Cosines, because the equalised learning rate leaves the size of a kernel free.
+
+    Args:
+        kernels: each `(..., filters)`.
+    """
+    total = 0.0
+    for kernel in kernels:
+        filters = ops.reshape(kernel, (-1, kernel.shape[-1]))
+        size = ops.sum(ops.square(filters), axis=0, keepdims=True)
+        filters = filters * ops.rsqrt(size + 1e-12)
+        cosines = ops.matmul(ops.transpose(filters), filters)
+        total += ops.sum(ops.square(cosines)) - ops.sum(
+            ops.square(ops.diagonal(cosines))
+        )
+    return total
 
 
 def mix(real: Tensor, fake: Tensor, epsilon: Tensor) -> Tensor:

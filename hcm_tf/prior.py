@@ -38,6 +38,11 @@ class Uniform:
     size: int
     noise = "uniform"
 
+    @property
+    def drawn(self) -> int:
+        """Numbers that a seed's latent takes of its noise."""
+        return self.size
+
     def from_noise(self, noise: tf.Tensor) -> tf.Tensor:
         """Latents from noise uniform in [0, 1), `(batch, size)`."""
         return 2.0 * noise - 1.0
@@ -75,6 +80,11 @@ class Gaussian:
         """Length of a latent."""
         return self.mean.shape[0]
 
+    @property
+    def drawn(self) -> int:
+        """Numbers that a seed's latent takes of its noise."""
+        return 2 * self.size
+
     def from_noise(self, noise: tf.Tensor) -> tf.Tensor:
         """Latents from standard normal noise, `(batch, size)`."""
         spread = tf.linalg.matmul(noise, tf.transpose(self.factor))
@@ -94,7 +104,87 @@ class Gaussian:
         return self.from_noise(noise if truncation == 1.0 else truncation * noise)
 
 
-Prior = Uniform | Gaussian
+@dataclasses.dataclass(frozen=True)
+class Labelled:
+    """Latents with labels behind them, one-hot (`hcm_tf.labels`).
+
+    A seed stands for a latent and for classes, as probable as the shares say.
+
+    Attributes:
+        base: of the latents.
+        shares: for each label, of images, what part has each class.
+        chosen: of some labels, by their number, the class that all latents have.
+    """
+
+    base: Uniform | Gaussian
+    shares: tuple[tuple[float, ...], ...]
+    chosen: dict[int, int] = dataclasses.field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Length of a latent with its labels."""
+        return self.base.size + sum(map(len, self.shares))
+
+    @property
+    def noise(self) -> str:
+        """That of the latents."""
+        return self.base.noise
+
+    def from_seeds(
+        self,
+        seeds: tf.Tensor,
+        truncation: float = 1.0,
+        classes: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Latents of seeds, each with its classes; each row depends on its own seed.
+
+        Args:
+            seeds: int32 `(batch,)`, any value.
+            truncation: of the latents, see `Uniform` and `Gaussian`.
+            classes: int32 `(batch, labels)`, a class or, where the seed decides, -1.
+
+        Returns:
+            float32 `(batch, size)`.
+        """
+        latents = self.base.from_seeds(seeds, truncation)
+        return tf.concat([latents, self.labels(seeds, classes)], axis=1)
+
+    def labels(self, seeds: tf.Tensor, classes: tf.Tensor | None = None) -> tf.Tensor:
+        """What stands behind the latents of seeds, float32: a 1 for each label.
+
+        Arguments as of `from_seeds`.
+        """
+        first = self.base.drawn
+        noise = uniform_noise(seeds, first + len(self.shares))[:, first:]
+        found = []
+        for index, shares in enumerate(self.shares):
+            bounds = np.cumsum(shares)[:-1].astype("float32")
+            below = tf.cast(noise[:, index : index + 1] >= bounds, tf.int32)
+            number = tf.reduce_sum(below, axis=1)
+            if index in self.chosen:
+                number = tf.zeros_like(number) + self.chosen[index]
+            if classes is not None:
+                asked = classes[:, index]
+                number = tf.where(asked < 0, number, asked)
+            found.append(tf.one_hot(number, len(shares)))
+        return tf.concat(found, axis=1)
+
+    def choose(self, chosen: dict[int, int]) -> "Labelled":
+        """The same with these classes, by the number of the label, for all latents."""
+        return dataclasses.replace(self, chosen={**self.chosen, **chosen})
+
+
+Prior = Uniform | Gaussian | Labelled
+
+
+def labelled(base: Uniform | Gaussian, shares: tuple[tuple[float, ...], ...]) -> Prior:
+    """A prior with labels of these shares; itself if there are none."""
+    return Labelled(base, shares) if shares else base
+
+
+def without_labels(prior: Prior) -> Uniform | Gaussian:
+    """The prior of the latents alone."""
+    return prior.base if isinstance(prior, Labelled) else prior
 
 
 class Posterior(keras.layers.Layer):
@@ -173,7 +263,7 @@ def between(
     """Latents on a closed way through those of several seeds.
 
     Normal noise is turned from one seed's to the next's, cos a n_1 + sin a n_2, which
-    is normal again; uniform noise is mixed.
+    is normal again; uniform noise is mixed, and so are labels.
 
     Args:
         prior: a fixed one.
@@ -184,10 +274,8 @@ def between(
     Returns:
         float32 `(stops * frames, size)`, the first those of the first seed.
     """
-    noise = _noise(prior, seeds)
     share = np.tile(np.arange(frames) / frames, len(seeds))[:, np.newaxis]
-    here = noise.repeat(frames, axis=0)
-    there = np.roll(noise, -1, axis=0).repeat(frames, axis=0)
+    here, there = seeds.repeat(frames), np.roll(seeds, -1).repeat(frames)
     return _mixed(prior, here, there, share, truncation)
 
 
@@ -205,13 +293,8 @@ def towards(
     Returns:
         float32 `(size,)`.
     """
-    here, there = _noise(prior, np.array([seed, other], "int32"))
-    return _mixed(prior, here[None], there[None], share, truncation)[0]
-
-
-def _noise(prior: Prior, seeds: np.ndarray) -> np.ndarray:
-    make = normal_noise if prior.noise == "normal" else uniform_noise
-    return make(seeds, prior.size).numpy()
+    here, there = np.array([[seed], [other]], "int32")
+    return _mixed(prior, here, there, share, truncation)[0]
 
 
 def _mixed(
@@ -221,7 +304,15 @@ def _mixed(
     share: np.ndarray | float,
     truncation: float,
 ) -> np.ndarray:
+    """Latents between those of seeds."""
+    if isinstance(prior, Labelled):
+        ends = [prior.labels(seeds).numpy() for seeds in (here, there)]
+        labels = (1.0 - share) * ends[0] + share * ends[1]
+        latents = _mixed(prior.base, here, there, share, truncation)
+        return np.concatenate([latents, labels.astype("float32")], axis=1)
     normal = prior.noise == "normal"
+    make = normal_noise if normal else uniform_noise
+    here, there = (make(seeds, prior.size).numpy() for seeds in (here, there))
     angle = 0.5 * math.pi * share
     weights = (np.cos(angle), np.sin(angle)) if normal else (1.0 - share, share)
     mixed = weights[0] * here + weights[1] * there

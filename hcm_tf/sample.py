@@ -42,6 +42,19 @@ def define() -> flags.FlagValues:
         1.0,
         own,
     )
+    flags.DEFINE_list(
+        "label",
+        [],
+        "Of a run with labels: classes, such as Dress or hair=long01, separated by "
+        "commas; what is not named, each seed decides.",
+        own,
+    )
+    flags.DEFINE_string(
+        "each",
+        None,
+        "Of a run with labels: one of them, of which classes.png shows every class.",
+        own,
+    )
     flags.DEFINE_integer(
         "interpolate",
         0,
@@ -80,6 +93,37 @@ def write(
     images.write_png(directory / "samples.png", images.grid(pixels), scale)
     for number, picture in enumerate(pixels, seed):
         images.write_png(directory / f"seed-{number}.png", picture, scale)
+
+
+def compare(
+    run: "Run", name: str, *, seed: int, count: int = 8, truncation: float = 1.0
+) -> np.ndarray:
+    """Pictures of the same latents as every class of a label.
+
+    Args:
+        run: a run that was trained with labels.
+        name: of the label.
+        seed: of the first latent.
+        count: latents.
+        truncation: see `Run.sample`.
+
+    Returns:
+        uint8 `(classes, count, size, size, channels)`.
+
+    Raises:
+        UserError: the run has no such label.
+    """
+    classes = run.label(name).classes
+    return np.stack(
+        [
+            images.to_uint8(
+                run.choose([f"{name}={one}"]).sample(
+                    count, seed=seed, truncation=truncation
+                )
+            )
+            for one in classes
+        ]
+    )
 
 
 def wander(
@@ -141,16 +185,23 @@ def main(argv: list[str]) -> int:
         load_tensorflow()
         from hcm_tf.runs import checkpoint
 
-        run = checkpoint.load(own.run_dir)
+        run = checkpoint.load(own.run_dir).choose(own.label)
         shared = {"seed": own.seed, "truncation": own.truncation}
         with files.whole_directory(own.out) as directory:
             write(run, directory, count=own.count, scale=own.scale, **shared)
+            if own.each:
+                rows = compare(run, own.each, **shared)
+                sheet = images.grid(np.concatenate(rows), columns=rows.shape[1])
+                images.write_png(directory / "classes.png", sheet, own.scale)
             if own.interpolate:
                 pixels = wander(run, stops=own.stops, frames=own.interpolate, **shared)
                 looped = animation(pixels, own.scale)
                 files.write(directory / "interpolation.png", looped)
         out = pathlib.Path(own.out)
         print(f"{out / 'samples.png'}: seeds {own.seed} to {own.seed + own.count - 1}")
+        if own.each:
+            names = ", ".join(run.label(own.each).classes)
+            print(f"{out / 'classes.png'}: a row each of {names}")
         if own.interpolate:
             print(f"{out / 'interpolation.png'}: an animation, for a browser")
 

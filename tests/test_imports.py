@@ -25,9 +25,15 @@ USES = {
     "networks": "config layers operations sparsity",
     "training": "layers losses networks prior sparsity",
     "data": "config errors files",
+    "labels": "config data errors",
     "features": "config data errors images metrics startup",
-    "runs": "config data errors files images losses networks operations prior training",
-    "explain": "command config data errors files images networks prior runs startup",
+    "runs": (
+        "config data errors files images labels losses networks operations prior "
+        "training"
+    ),
+    "explain": (
+        "command config data errors files images labels networks prior runs startup"
+    ),
     "studio": "command errors explain files layers networks prior runs startup",
     "evaluate": (
         "command config data errors explain features files images metrics networks "

@@ -1,6 +1,7 @@
 """The objective in closed form."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from hcm_tf import losses
@@ -50,3 +51,18 @@ def test_mixing_ends_at_the_two_images():
     np.testing.assert_array_equal(losses.mix(real, fake, np.zeros((2, 1, 1, 1))), fake)
     middle = losses.mix(real, fake, np.full((2, 1, 1, 1), 0.25))
     np.testing.assert_allclose(middle, 0.25 * real + 0.75 * fake)
+
+
+def test_orthogonality_is_the_sum_of_squared_cosines():
+    kernels = [RANDOM.normal(size=(3, 3, 2, 4)), RANDOM.normal(size=(5, 3))]
+    expected = 0.0
+    for kernel in kernels:
+        filters = kernel.reshape(-1, kernel.shape[-1]).T
+        for i, one in enumerate(filters):
+            for j, other in enumerate(filters):
+                if i != j:
+                    size = np.linalg.norm(one) * np.linalg.norm(other)
+                    expected += (one @ other / size) ** 2
+    found = losses.orthogonality(kernels)
+    assert float(found) == pytest.approx(expected)
+    assert float(losses.orthogonality([3.0 * np.eye(4)])) == pytest.approx(0, abs=1e-9)

@@ -98,14 +98,60 @@ def grid(images: np.ndarray) -> np.ndarray:
     return cells.swapaxes(1, 2).reshape(rows * height, columns * width, channels)
 
 
+def classes(labels: list[dict], texts: list[str]) -> np.ndarray | None:
+    """The classes that texts name: int32 `(labels,)`, -1 for what is not named.
+
+    Args:
+        labels: of the metadata, each with its `name` and `classes`.
+        texts: each a class, or label=class.
+
+    Returns:
+        None without texts: each seed decides all of its classes.
+
+    Raises:
+        ValueError: there is no such class, or several labels have it.
+    """
+    if not texts:
+        return None
+    numbers = np.full(len(labels), -1, "int32")
+    for text in texts:
+        places = [
+            (index, label["classes"].index(one))
+            for index, label in enumerate(labels)
+            for one in label["classes"]
+            if text in (one, f"{label['name']}={one}")
+        ]
+        if len(places) != 1:
+            known = "; ".join(
+                f"{label['name']}: {', '.join(label['classes'])}" for label in labels
+            )
+            raise ValueError(
+                f"--label={text}: "
+                + (
+                    "several labels have it; write label=class. "
+                    if places
+                    else "no such class. "
+                )
+                + f"This model has {known or 'no labels'}."
+            )
+        numbers[places[0][0]] = places[0][1]
+    return numbers
+
+
 def sample(
-    path: str, seeds: np.ndarray, *, batch: int = 1, threads: int = 2
+    path: str,
+    seeds: np.ndarray,
+    *,
+    numbers: np.ndarray | None = None,
+    batch: int = 1,
+    threads: int = 2,
 ) -> tuple[np.ndarray, float]:
     """Draws one image a seed.
 
     Args:
         path: a generator model.
         seeds: int32 `(count,)`.
+        numbers: the images' classes, of `classes`.
         batch: images drawn at a time.
         threads: of the runtime.
 
@@ -123,11 +169,17 @@ def sample(
             f"{path} cannot be loaded ({error}): if it is damaged or incomplete, copy "
             "or export it again"
         ) from error
-    run = interpreter.get_signature_runner("sample")
-    images = [run(seed=seeds[:batch])["images"]]
+    signature = "sample" if numbers is None else "sample_label"
+    run = interpreter.get_signature_runner(signature)
+
+    def drawn(some: np.ndarray) -> np.ndarray:
+        named = {} if numbers is None else {"label": np.tile(numbers, (len(some), 1))}
+        return run(seed=some, **named)["images"]
+
+    images = [drawn(seeds[:batch])]
     began = time.perf_counter()
     for start in range(batch, len(seeds), batch):
-        images.append(run(seed=seeds[start : start + batch])["images"])
+        images.append(drawn(seeds[start : start + batch]))
     seconds = time.perf_counter() - began
     return np.concatenate(images), 1e3 * seconds / max(1, len(seeds) - batch)
 
@@ -138,6 +190,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=16, help="images to draw")
     parser.add_argument("--seed", type=int, default=0, help="seed of the first image")
     parser.add_argument("--batch", type=int, default=1, help="images at a time")
+    parser.add_argument(
+        "--label",
+        default="",
+        help="classes, such as Dress or hair=long01, separated by commas",
+    )
     parser.add_argument("--threads", type=int, default=2, help="of the runtime")
     parser.add_argument(
         "--out", default="samples.png", help="picture to write, in the name's format"
@@ -167,12 +224,16 @@ def draw(options: argparse.Namespace) -> str:
     directory = pathlib.Path(options.out).parent
     if not directory.is_dir():
         raise ValueError(f"--out={options.out}: no directory {directory}")
-    network = read_metadata(options.model).get("network")
+    about = read_metadata(options.model)
+    network = about.get("network")
     if network != "generator":
         raise ValueError(f"{options.model} is the {network}'s model")
+    texts = [text for text in options.label.split(",") if text]
+    numbers = classes(about.get("labels", []), texts)
     images, milliseconds = sample(
         options.model,
         seeds.astype("int32"),
+        numbers=numbers,
         batch=options.batch,
         threads=options.threads,
     )

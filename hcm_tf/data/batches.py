@@ -24,6 +24,8 @@ def make_batches(
     horizontal_flip: bool = False,
     batch_order: np.ndarray | None = None,
     rows: slice = slice(None),
+    labels: np.ndarray | None = None,
+    balanced: np.ndarray | None = None,
 ) -> "tf.data.Dataset":
     """Shuffled batches without end; a resumed run gets the batches it would have got.
 
@@ -43,10 +45,13 @@ def make_batches(
             one that would be at `batch_order[i]`. It lays a batch out for replicas.
         rows: of each batch so laid out, the part that is wanted: several workers share
             a batch, and the images of the others are not touched.
+        labels: float32 `(n, classes)`, of each image.
+        balanced: int64 `(n,)`, a class of each image: an epoch then has every class
+            as often as the largest, the images of smaller ones several times.
 
     Returns:
         Dataset of dictionaries: `image`, float32 `(rows, height, width, channels)` in
-        [-1, 1].
+        [-1, 1], and `label`, float32 `(rows, classes)`, if there are labels.
 
     Raises:
         UserError: the batch is larger than the data.
@@ -54,7 +59,8 @@ def make_batches(
     """
     import tensorflow as tf
 
-    count = len(images)
+    pool = None if balanced is None else repeated(balanced)
+    count = len(images) if pool is None else len(pool)
     if batch_size > count:
         raise UserError(
             f"A batch of {batch_size} images does not fit {count} training images: "
@@ -82,13 +88,19 @@ def make_batches(
         return tf.ensure_shape(chosen, (layout.shape[0], *images.shape[1:]))
 
     def batch(step: "tf.Tensor", indices: "tf.Tensor") -> dict[str, "tf.Tensor"]:
-        chosen = gathered(tf.gather(indices, layout))
+        numbers = tf.gather(indices, layout)
+        if pool is not None:
+            numbers = tf.gather(pool, numbers)
+        chosen = gathered(numbers)
         if horizontal_flip:
             flip = tf.random.stateless_uniform([batch_size], key(seed, FLIP, step))
             flip = tf.gather(flip < 0.5, layout)[:, tf.newaxis, tf.newaxis, tf.newaxis]
             chosen = tf.where(flip, chosen[:, :, ::-1], chosen)
         # As images.to_float does.
-        return {"image": tf.cast(chosen, tf.float32) / 127.5 - 1.0}
+        found = {"image": tf.cast(chosen, tf.float32) / 127.5 - 1.0}
+        if labels is not None:
+            found["label"] = tf.gather(labels, numbers)
+        return found
 
     dataset = (
         chosen_images(count, batch_size, seed=seed, start_step=start_step)
@@ -102,3 +114,15 @@ def make_batches(
         tf.data.experimental.AutoShardPolicy.DATA
     )
     return dataset.with_options(options)
+
+
+def repeated(classes: np.ndarray) -> np.ndarray:
+    """Indices in which every class is as often as the largest: int64 `(m,)`.
+
+    Args:
+        classes: int64 `(n,)`, of each image; those of small classes come several times,
+            all about equally often.
+    """
+    members = [np.flatnonzero(classes == one) for one in np.unique(classes)]
+    most = max(map(len, members))
+    return np.concatenate([np.resize(one, most) for one in members])

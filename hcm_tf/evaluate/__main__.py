@@ -1,8 +1,10 @@
-"""Measures finished runs: samples, reconstructions, sparsity, meaning.
+"""Measures finished runs: samples, reconstructions, sparsity, meaning; or classes.
 
 python -m hcm_tf.evaluate --run_dir=RUN [--run_dir=OTHER ...]
+python -m hcm_tf.evaluate classes --run_dir=RUN [--run_dir=OTHER ...]
 
-Every run gets an evaluation.json; all of them share one page and one table.
+Every run gets an evaluation.json; all of them share one page and one table. `classes`
+says whether runs with labels draw what they are asked for, in classes.json.
 """
 
 import sys
@@ -11,6 +13,8 @@ from absl import flags
 
 from hcm_tf import command
 from hcm_tf.startup import load_tensorflow
+
+COMMANDS = ("runs", "classes")
 
 
 def define() -> flags.FlagValues:
@@ -38,6 +42,7 @@ def define() -> flags.FlagValues:
     text("inception", "", "The graph of 2015, classify_image_graph_def.pb.", own)
     integer("refine", 16, "Held-out images whose latents are refined.", 0, None, own)
     integer("faces", 32, "Test faces to match units on; 0: none.", 0, None, own)
+    integer("epochs", 4, "classes: passes of a classifier.", 1, None, own)
     text("out", "", "The page; by itself evaluation.html in the first run.", own)
     return own
 
@@ -46,9 +51,17 @@ def main(argv: list[str]) -> int:
     """Flags -> command; returns the exit status."""
     own = define()
 
-    def act() -> None:
+    def act(chosen: str) -> None:
         # TensorFlow takes seconds to load: only once the flags are known to be right.
         load_tensorflow()
+        if chosen == "classes":
+            from hcm_tf.evaluate import classes
+
+            for run_dir in own.run_dir:
+                asked = {"data_dir": own.data_dir, "epochs": own.epochs}
+                asked |= {"count": own.count, "seed": own.seed}
+                print(classes.evaluate(run_dir, **asked))
+            return
         from hcm_tf.evaluate import commands
         from hcm_tf.evaluate.measurement import Options
 
@@ -65,7 +78,9 @@ def main(argv: list[str]) -> int:
         )
         print(commands.evaluate(own.run_dir, options, own.out))
 
-    return command.run("hcm_tf.evaluate", own, act, argv, about=__doc__)
+    return command.run(
+        "hcm_tf.evaluate", own, act, argv, about=__doc__, commands=COMMANDS
+    )
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ def samples(
 
 def compiled(run: Run, function: Callable) -> Callable:
     """A function of latents as one graph for every size of batch."""
-    latents = tf.TensorSpec([None, run.config.model.latent_size], tf.float32)
+    latents = tf.TensorSpec([None, run.generator.latent_size], tf.float32)
     return tf.function(function, input_signature=[latents])
 
 

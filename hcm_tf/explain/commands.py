@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hcm_tf import labels
 from hcm_tf.errors import UserError
 from hcm_tf.explain import atlas, edits, inputs, names, rendering, report, tree
 from hcm_tf.explain import session as sessions
@@ -35,6 +36,8 @@ class Source:
         fit: convert files that do not fit.
         refine_steps: gradient steps on the latents of files.
         refine_rate: learning rate of those.
+        classes: of a run with labels, what the images are drawn as, whatever the seed
+            or the encoder says; see `labels.parse`.
     """
 
     images: tuple[str, ...] = ()
@@ -43,6 +46,7 @@ class Source:
     fit: bool = False
     refine_steps: int = 200
     refine_rate: float = 0.02
+    classes: tuple[str, ...] = ()
 
 
 def make_report(
@@ -84,6 +88,7 @@ def make_report(
             roots=roots,
             breadth=breadth,
             names=called,
+            labels=run.config.model.labels,
         )
         size = (directory / "report.html").stat().st_size / 2**20
     lines = [
@@ -218,19 +223,24 @@ def find_subjects(run: Run, decoder: Decoder, source: Source) -> list[report.Sub
     if not source.images:
         if source.count < 1:
             raise UserError(f"--count must be at least 1. Received: {source.count}")
-        latents = draw(run.prior, source.seed, source.count)
+        prior = run.choose(source.classes).prior
+        latents = draw(prior, source.seed, source.count)
         return [
-            report.Subject(f"seed {number}", recording)
+            report.Subject(_titled(f"seed {number}", run, recording), recording)
             for number, recording in enumerate(decoder.record(latents), source.seed)
         ]
     images = np.stack(
         [inputs.read_image(path, run.config, fit=source.fit) for path in source.images]
     )
+    known = run.config.model.labels
+    first = labels.replaced(
+        *(known, encode(run.encoder, images)), labels.parse(known, source.classes)
+    )
     try:
         refined = refine(
             run.generator,
             images,
-            first := encode(run.encoder, images),
+            first,
             steps=source.refine_steps,
             learning_rate=source.refine_rate,
         )
@@ -239,7 +249,7 @@ def find_subjects(run: Run, decoder: Decoder, source: Source) -> list[report.Sub
     encoded = decoder.record(first)
     return [
         report.Subject(
-            title=pathlib.Path(path).name,
+            title=_titled(pathlib.Path(path).name, run, recording),
             recording=recording,
             original=image,
             encoded=before.image,
@@ -256,6 +266,15 @@ def find_subjects(run: Run, decoder: Decoder, source: Source) -> list[report.Sub
             strict=True,
         )
     ]
+
+
+def _titled(title: str, run: Run, recording: Recording) -> str:
+    """With the classes that a picture is drawn as, of a run with labels."""
+    known = run.config.model.labels
+    if not known:
+        return title
+    behind = recording.latent[-labels.width(known) :]
+    return f"{title}, {labels.describe(known, behind[None])[0]}"
 
 
 def _about(run: Run) -> str:

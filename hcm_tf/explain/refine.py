@@ -51,7 +51,7 @@ def refine(
     Args:
         generator: draws from the latents.
         images: float32 `(n, size, size, channels)` in [-1, 1].
-        latents: where to start, float32 `(n, latent_size)`.
+        latents: where to start, float32 `(n, latent_size)`; labels behind them stay.
         steps: gradient steps; 0 only measures.
         learning_rate: of Adam, on latents that are clipped to [-1, 1].
         progress: whether to show a progress bar; None: on a terminal.
@@ -68,6 +68,9 @@ def refine(
             f"Received: {steps} and {learning_rate}"
         )
     target = tf.constant(images, tf.float32)
+    # Classes, which stand behind the latents, are not half of one and half of another.
+    free = np.ones(latents.shape[1], "float32")
+    free[len(free) - sum(generator.classes) :] = 0.0
 
     @tf.function
     def measure(latent: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -76,7 +79,7 @@ def refine(
             difference = generator(latent) - target
             errors = tf.reduce_mean(tf.square(difference), axis=(1, 2, 3))
             loss = tf.reduce_sum(errors)
-        return errors, tape.gradient(loss, latent)
+        return errors, tape.gradient(loss, latent) * free
 
     moving = keras.Variable(np.clip(latents, -1.0, 1.0), dtype="float32")
     adam = keras.optimizers.Adam(learning_rate, beta_2=0.99, epsilon=1e-8)

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from hcm_tf.explain import atlas, drawing, rendering, tree
+from hcm_tf.config import Label
+from hcm_tf.explain import atlas, classes, drawing, rendering, tree
 from hcm_tf.explain.attribution import (
     Attribution,
     attribute,
@@ -60,6 +61,7 @@ def write(
     roots: int = tree.ROOTS,
     breadth: int = tree.BREADTH,
     names: Names | None = None,
+    labels: Sequence[Label] = (),
 ) -> float:
     """Writes `report.html` and the files behind it.
 
@@ -73,6 +75,7 @@ def write(
         roots: attributes a tree starts from.
         breadth: children listed for each node.
         names: of basis functions, if there are any.
+        labels: of the generator.
 
     Returns:
         The largest residual of all sums: of units to images, of edges to units.
@@ -88,6 +91,10 @@ def write(
             breadth=breadth,
             names=names,
         )
+        described["classes"] = [
+            _label(folder, decoder, subject.recording, labels, index)
+            for index in range(len(labels))
+        ]
         images.append(described)
         worst = max(worst, residual)
     (directory / "atlas").mkdir()
@@ -230,6 +237,43 @@ def _subject(
         "roots": [tree.identifier(0, unit) for unit in grown.roots],
         "nodes": _nodes(decoder, recording, grown, names or {}),
     }, residual
+
+
+def _label(
+    folder: pathlib.Path,
+    decoder: Decoder,
+    recording: Recording,
+    labels: Sequence[Label],
+    index: int,
+) -> dict[str, Any]:
+    """What the page says of a label: the picture as its classes, and preferences."""
+    name = labels[index].name
+    compared = classes.counterfactuals(decoder, recording, labels, index)
+    pictures = to_uint8(np.stack([one.image for one in compared]))
+    write_png(folder / f"classes-{index + 1}.png", grid(pictures))
+    return {
+        "name": name,
+        "count": len(labels[index].classes),
+        "classes": [
+            {
+                "name": one.name,
+                "own": one.own,
+                "change": one.change,
+                "kept": one.kept,
+                "picture": png_uri(picture),
+            }
+            for one, picture in zip(compared, pictures, strict=True)
+        ],
+        "prefers": [
+            {
+                "unit": f"{one.row},{one.column}:{one.basis}",
+                "gate": one.gate,
+                "others": one.others,
+                "picture": png_uri(rendering.signed_pixels(one.logits)),
+            }
+            for one in classes.preferences(decoder, recording, labels, index)
+        ],
+    }
 
 
 def _nodes(

@@ -28,11 +28,12 @@ def build_generator(config: ModelConfig, *, dtype: str = "float32") -> Generator
         temperature=config.temperature,
         p=config.top_p,
         normalized=config.normalizer != "none",
+        classes=config.classes,
         image_channels=config.image_channels,
         dtype=dtype,
         name="generator",
     )
-    generator.build((None, config.latent_size))
+    generator.build((None, config.latent_size + sum(config.classes)))
     return generator
 
 
@@ -42,6 +43,7 @@ def build_encoder(config: ModelConfig, *, dtype: str = "float32") -> Encoder:
         latent_size=config.latent_size,
         widths=config.trunk_widths,
         residual_block=config.trunk_residual_block,
+        classes=config.classes,
         dtype=dtype,
         name="encoder",
     )
@@ -55,6 +57,7 @@ def build_critic(config: ModelConfig, *, dtype: str = "float32") -> Critic:
         widths=config.trunk_widths,
         residual_block=config.trunk_residual_block,
         stddev_group_size=config.stddev_group_size,
+        classes=config.classes,
         dtype=dtype,
         name="critic",
     )

@@ -1,5 +1,6 @@
 """The critic: image -> score, higher for real ones (WGAN-GP)."""
 
+import math
 from typing import Any
 
 import keras
@@ -21,6 +22,9 @@ class Critic(keras.Model):
         widths: feature maps of each block, from the image down.
         residual_block: index of the block with a shortcut.
         stddev_group_size: images compared with each other, see `MinibatchStddev`.
+        classes: of each label that it judges by, by projection: the score of an image
+            has the inner product of its features and its labels' embedding added
+            (Miyato and Koyama 2018). None: by images alone.
     """
 
     execution = FAST
@@ -31,6 +35,7 @@ class Critic(keras.Model):
         widths: tuple[int, ...] = (64, 128, 256, 512),
         residual_block: int = 1,
         stddev_group_size: int = 10,
+        classes: tuple[int, ...] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -44,6 +49,8 @@ class Critic(keras.Model):
         self.stddev = MinibatchStddev(stddev_group_size, dtype=dtype, name="stddev")
         self.last = EqualizedConv2D(widths[-1], 3, dtype=dtype, name="last")
         self.fc = EqualizedDense(1, gain=1.0, dtype=dtype, name="fc")
+        self.classes = tuple(classes)
+        self.embedding = None
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Builds every layer for images of shape `(batch, size, size, channels)`."""
@@ -55,14 +62,33 @@ class Critic(keras.Model):
         _, height, width, _ = shape
         self.features = height * width * self.last.filters
         self.fc.build((None, self.features))
+        if self.classes:
+            self.embedding = EqualizedDense(
+                self.features,
+                # One 1 for each label, as if it were an input of its own.
+                gain=math.sqrt(sum(self.classes) / len(self.classes)),
+                dtype=self.dtype_policy,
+                name="embedding",
+            )
+            self.embedding.build((None, sum(self.classes)))
         self.built = True
 
-    def call(self, images: Tensor) -> Tensor:
-        """Images in [-1, 1] -> scores `(batch,)`; the batch size must be known."""
+    def call(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images in [-1, 1] -> scores `(batch,)`; the batch size must be known.
+
+        Args:
+            images: `(batch, size, size, channels)`.
+            labels: `(batch, classes of all labels)`, of a critic that judges by them.
+        """
         x = self.trunk(ops.cast(images, self.compute_dtype))
         x = self.execution.leaky_relu(self.last(self.stddev(x)), NEGATIVE_SLOPE)
-        scores = self.fc(ops.reshape(x, (-1, self.features)))
-        return ops.cast(scores[:, 0], self.variable_dtype)
+        features = ops.reshape(x, (-1, self.features))
+        scores = self.fc(features)[:, 0]
+        if self.classes:
+            wanted = self.embedding(ops.cast(labels, self.compute_dtype))
+            fit = ops.sum(wanted * features, axis=-1)
+            scores = scores + fit / math.sqrt(self.features)
+        return ops.cast(scores, self.variable_dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -70,4 +96,5 @@ class Critic(keras.Model):
             "widths": self.trunk.widths,
             "residual_block": self.trunk.residual_block,
             "stddev_group_size": self.stddev.group_size,
+            "classes": self.classes,
         }

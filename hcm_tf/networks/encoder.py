@@ -18,6 +18,12 @@ class Encoder(keras.Model):
         latent_size: length of the latent.
         widths: feature maps of each block, from the image down.
         residual_block: index of the block with a shortcut.
+        classes: of each label that it reads from an image; none: it reads none.
+
+    Attributes:
+        offsets: what latents have in common that are of one class, `(classes of all
+            labels, latent_size)`; it follows training, and is taken away from them, so
+            that the latent does not say what the label says. None without labels.
     """
 
     def __init__(
@@ -26,6 +32,7 @@ class Encoder(keras.Model):
         latent_size: int = 200,
         widths: tuple[int, ...] = (64, 128, 256, 512),
         residual_block: int = 1,
+        classes: tuple[int, ...] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -37,6 +44,12 @@ class Encoder(keras.Model):
             name="trunk",
         )
         self.fc = EqualizedDense(latent_size, gain=1.0, dtype=dtype, name="fc")
+        self.classes = tuple(classes)
+        self.label_fc = self.offsets = None
+        if classes:
+            self.label_fc = EqualizedDense(
+                sum(classes), gain=1.0, dtype=dtype, name="label_fc"
+            )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Builds every layer for images of shape `(batch, size, size, channels)`."""
@@ -44,17 +57,57 @@ class Encoder(keras.Model):
         _, height, width, channels = self.trunk.compute_output_shape(input_shape)
         self.features = height * width * channels
         self.fc.build((None, self.features))
+        if self.label_fc is not None:
+            self.label_fc.build((None, self.features))
+            self.offsets = self.add_weight(
+                name="offsets",
+                shape=(sum(self.classes), self.fc.units),
+                initializer="zeros",
+                trainable=False,
+            )
         self.built = True
 
     def call(self, images: Tensor) -> Tensor:
-        """Images in [-1, 1] -> latents `(batch, latent_size)`, in (-1, 1)."""
-        return ops.tanh(self.unbounded(images))
+        """Images in [-1, 1] -> latents `(batch, latent_size)`, in (-1, 1).
 
-    def unbounded(self, images: Tensor) -> Tensor:
-        """The latents before tanh: images -> atanh(latent), `(batch, latent_size)`."""
+        Behind each stand the labels that it reads, one-hot, if it reads any.
+        """
+        latents, scores = self.read(images)
+        if not self.classes:
+            return ops.tanh(latents)
+        labels = ops.concatenate([_largest(one) for one in scores], axis=-1)
+        latents = ops.tanh(self.centred(latents, labels))
+        return ops.concatenate([latents, labels], axis=-1)
+
+    def centred(self, latents: Tensor, labels: Tensor) -> Tensor:
+        """Latents before tanh without what their classes have in common.
+
+        Args:
+            latents: of `read`.
+            labels: one-hot, `(batch, classes of all labels)`.
+        """
+        return latents - ops.matmul(labels, ops.convert_to_tensor(self.offsets))
+
+    def read(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Latents before tanh, not centred, and for each label its classes' scores.
+
+        Args:
+            images: `(batch, size, size, channels)`, in [-1, 1].
+
+        Returns:
+            `(batch, latent_size)`; logits, each `(batch, classes)`.
+        """
         x = self.trunk(ops.cast(images, self.compute_dtype))
-        latent = self.fc(ops.reshape(x, (-1, self.features)))
-        return ops.cast(latent, self.variable_dtype)
+        features = ops.reshape(x, (-1, self.features))
+        latents = ops.cast(self.fc(features), self.variable_dtype)
+        if not self.classes:
+            return latents, []
+        scores = ops.cast(self.label_fc(features), self.variable_dtype)
+        found, start = [], 0
+        for count in self.classes:
+            found.append(scores[:, start : start + count])
+            start += count
+        return latents, found
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -62,4 +115,12 @@ class Encoder(keras.Model):
             "latent_size": self.fc.units,
             "widths": self.trunk.widths,
             "residual_block": self.trunk.residual_block,
+            "classes": self.classes,
         }
+
+
+def _largest(scores: Tensor) -> Tensor:
+    """A 1 for the first of the largest, 0 for the others."""
+    return ops.one_hot(
+        ops.argmax(scores, axis=-1), scores.shape[-1], dtype=scores.dtype
+    )

@@ -64,6 +64,7 @@ class Generator(keras.Model):
         temperature, p: of rules that have them, see `layers.ChannelSelection`.
         normalized: the blocks are, see `layers.SparseSwitchableNormalization`.
         image_channels: channels of the image.
+        classes: of each label that images are drawn by; none: by latents alone.
 
     Raises:
         ValueError: the lengths do not agree, or a k is out of range; there is no such
@@ -83,6 +84,7 @@ class Generator(keras.Model):
         p: float = 0.9,
         normalized: bool = False,
         image_channels: int = 3,
+        classes: tuple[int, ...] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -104,6 +106,19 @@ class Generator(keras.Model):
         self.attribute_conv = EqualizedConv2D(
             attributes, 3, dtype=dtype, name="attributes"
         )
+        self.classes = tuple(classes)
+        self.label_fc = self.label_preferences = None
+        if classes:
+            # A label is one 1 among its classes: as if each were an input of its own.
+            alone = math.sqrt(sum(classes) / len(classes))
+            self.label_fc = EqualizedDense(
+                self.fc.units, gain=alone * self.fc.gain, dtype=dtype, name="label_fc"
+            )
+            self.label_preferences = EqualizedDense(
+                *(GRID * GRID * attributes, alone),
+                dtype=dtype,
+                name="label_preferences",
+            )
         self.attribute_selection = ChannelSelection(
             *(attribute_k, self.rules[0]), name="attribute_selection", **chosen
         )
@@ -191,8 +206,15 @@ class Generator(keras.Model):
         return math.ceil(margin / 2 ** len(blocks))
 
     def build(self, input_shape: tuple[int | None, int]) -> None:
-        """Builds every layer for latents of shape `(batch, latent_size)`."""
-        self.fc.build(input_shape)
+        """Builds every layer for latents of shape `(batch, latent_size)`.
+
+        With labels, those behind the latents count (`hcm_tf.labels`).
+        """
+        width = sum(self.classes)
+        self.fc.build((None, input_shape[-1] - width))
+        if self.classes:
+            self.label_fc.build((None, width))
+            self.label_preferences.build((None, width))
         shape = (None, GRID, GRID, self.fc.units // (GRID * GRID))
         self.attribute_conv.build(shape)
         shape = (None, GRID, GRID, self.attribute_conv.filters)
@@ -228,7 +250,31 @@ class Generator(keras.Model):
             latent: `(batch, latent_size)`, in [-1, 1].
         """
         latent = ops.cast(latent, self.compute_dtype)
-        x = ops.relu(self.fc(latent))
+        if not self.classes:
+            return self._attributes(self.fc(latent))
+        latent, labels = self.split(latent)
+        preferred = self._attributes(self.fc(latent) + self.label_fc(labels))
+        return preferred * self.class_gates(labels)
+
+    def split(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+        """Latents, and the labels behind them: `(batch, ...)` each."""
+        size = latent.shape[-1] - sum(self.classes)
+        return latent[:, :size], latent[:, size:]
+
+    def class_gates(self, labels: Tensor) -> Tensor:
+        """How much of each attribute classes prefer: `(batch, 4, 4, attributes)`.
+
+        From 0 (never) to 2; 1 is neither here nor there. Before the selection: the top
+        of the AND-OR tree, at which a class chooses what it may be made of.
+
+        Args:
+            labels: `(batch, classes of all labels)`.
+        """
+        gates = 2 * ops.sigmoid(self.label_preferences(labels))
+        return ops.reshape(gates, (-1, GRID, GRID, self.attribute_conv.filters))
+
+    def _attributes(self, x: Tensor) -> Tensor:
+        x = ops.relu(x)
         x = ops.reshape(x, (-1, GRID, GRID, x.shape[-1] // (GRID * GRID)))
         return self.attribute_conv(x)
 
@@ -386,6 +432,7 @@ class Generator(keras.Model):
             "p": self.p,
             "normalized": self.normalized,
             "image_channels": self.image_channels,
+            "classes": self.classes,
         }
 
     def _check_levels(self, level: int, until: int | None = None) -> None:

@@ -8,14 +8,15 @@ import pathlib
 import re
 import shutil
 import sys
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from hcm_tf import config as configuration
-from hcm_tf import files, operations
-from hcm_tf.config import ExperimentConfig
+from hcm_tf import files, labels, operations
+from hcm_tf.config import ExperimentConfig, Label
 from hcm_tf.errors import UserError
 from hcm_tf.networks import (
     Critic,
@@ -25,7 +26,7 @@ from hcm_tf.networks import (
     build_encoder,
     build_generator,
 )
-from hcm_tf.prior import Posterior, Prior, Uniform, draw, frozen
+from hcm_tf.prior import Posterior, Prior, Uniform, draw, frozen, labelled
 from hcm_tf.runs import weights
 from hcm_tf.runs.workers import ALONE, Workers
 
@@ -56,6 +57,33 @@ class Run:
     encoder: Encoder
     critic: Critic
     prior: Prior
+
+    def choose(self, classes: Sequence[str]) -> "Run":
+        """The same run, of which every sample has these classes.
+
+        Args:
+            classes: each a class, or label=class; see `labels.parse`.
+
+        Raises:
+            UserError: it knows no such class.
+        """
+        chosen = labels.parse(self.config.model.labels, classes)
+        if not chosen:
+            return self
+        return dataclasses.replace(self, prior=self.prior.choose(chosen))
+
+    def label(self, name: str) -> Label:
+        """The label of a name.
+
+        Raises:
+            UserError: the run has none of that name.
+        """
+        known = self.config.model.labels
+        for label in known:
+            if label.name == name:
+                return label
+        names = ", ".join(label.name for label in known) or "none at all"
+        raise UserError(f"this run has no label {name!r}: it has {names}.")
 
     def sample(
         self, count: int, *, seed: int = 0, truncation: float = 1.0
@@ -146,6 +174,7 @@ def load(
         prior, step = weights.read(published, networks, config.model.latent_size)
     else:
         prior, step = _from_checkpoint(run_dir, config, networks)
+    prior = labelled(prior, config.model.shares)
     return Run(config=config, step=step, prior=prior, **networks)
 
 

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from hcm_tf import data, operations
+from hcm_tf import data, labels, operations
 from hcm_tf.config import ExperimentConfig
 from hcm_tf.errors import Stopped, UserError
 from hcm_tf.images import to_float
@@ -138,8 +138,10 @@ def _run(
         int(images["sha256"][:15], 16),
         f"the workers do not have the same images of --dataset={config.data.dataset}.",
     )
+    config, numbers = _with_labels(config, train_images)
     if goes_on:
         run_directory.check_data(workdir, images)
+        run_directory.check_labels(workdir, config)
     with strategy.scope():
         trainer = build_trainer(config, strategy.num_replicas_in_sync)
     saved = saved_objects(trainer)
@@ -159,6 +161,8 @@ def _run(
         horizontal_flip=config.data.horizontal_flip,
         batch_order=trainer.noise.batch_order,
         rows=workers.share(batch_size),
+        labels=labels.one_hot(config.model.labels, numbers) if numbers.size else None,
+        balanced=numbers[:, 0] if config.data.balanced else None,
     )
     guard = Guard(saved, first_step, config.train.learning_rate)
     manager = writer = preview = None
@@ -171,6 +175,8 @@ def _run(
             trainer.encoder,
             to_float(held_out.images),
             trainer.prior,
+            config.model.labels,
+            labels.numbers(config.model.labels, held_out),
         )
     saving = callbacks.Checkpoints(
         *(first_step, workdir, manager, guard),
@@ -231,6 +237,16 @@ def _run(
     if number:
         raise Stopped(stop.reason, number)
     return measured
+
+
+def _with_labels(
+    config: ExperimentConfig, images: data.ImageSet
+) -> tuple[ExperimentConfig, np.ndarray]:
+    """The configuration with the labels of its data; their classes, `(n, labels)`."""
+    found = labels.of_data(config.data, images)
+    model = dataclasses.replace(config.model, labels=found)
+    numbers = labels.numbers(found, images)
+    return dataclasses.replace(config, model=model), numbers
 
 
 def _compare_weights(
@@ -359,6 +375,8 @@ def build_trainer(config: ExperimentConfig, replicas: int) -> Trainer:
             heat=train.heat,
             normalizer_steps=train.normalizer_steps,
         ),
+        orthogonal_weight=train.orthogonal_weight,
+        label_weight=train.label_weight,
         l1_weight=train.l1_weight,
         reinforce_weight=train.reinforce_weight,
         augment=train.augment,

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from hcm_tf.config import Label
 from hcm_tf.networks import Encoder, Generator
-from hcm_tf.prior import Posterior, Prior, draw
+from hcm_tf.prior import Posterior, Prior, draw, labelled
 
 SHOWN_SAMPLES = 64
 SHOWN_RECONSTRUCTIONS = 32
@@ -22,6 +23,8 @@ class Preview:
         encoder: finds the latents of held-out images.
         held_out: float32 `(count, size, size, channels)` in [-1, 1].
         prior: the latents' distribution; samples are drawn from seeds 0, 1, ...
+        labels: that the networks draw by and read.
+        numbers: the classes of the held-out images, int64 `(count, labels)`.
     """
 
     def __init__(
@@ -30,15 +33,20 @@ class Preview:
         encoder: Encoder,
         held_out: np.ndarray,
         prior: Prior | Posterior,
+        labels: tuple[Label, ...] = (),
+        numbers: np.ndarray | None = None,
     ) -> None:
         self.generator = generator
         self.encoder = encoder
         self.held_out = held_out
         self.prior = prior
+        self.labels = labels
+        self.numbers = numbers
         self.pixel_variance = float(np.var(held_out))
         self.image_variance = float(np.mean(np.var(held_out, axis=0)))
         self._draw = _compile(generator.call)
         self._reconstruct = _compile(lambda images: generator(encoder(images)))
+        self._encode = _compile(encoder.call)
         self._codes = _compile(
             lambda latents: [code != 0 for code in generator.trace(latents).codes]
         )
@@ -70,7 +78,8 @@ class Preview:
             level `active_<level>`, the fraction of activations that
             are not zero, and `never_active_<level>`, the fraction of its units (a
             feature map; an attribute at its location) that are zero on every one of
-            those seeds.
+            those seeds. With labels `misread_<label>`, the fraction of held-out images
+            of which the encoder reads another class.
         """
         drawn = _in_batches(self._reconstruct, self.held_out)
         error = float(np.mean(np.square(drawn - self.held_out)))
@@ -79,6 +88,7 @@ class Preview:
             "held_out_of_pixel_variance": error / max(self.pixel_variance, 1e-12),
             "held_out_of_image_variance": error / max(self.image_variance, 1e-12),
         }
+        measured |= self._misread()
         levels = self.generator.levels
         active = [0.0] * len(levels)
         used = [False] * len(levels)
@@ -95,11 +105,24 @@ class Preview:
             measured[f"never_active_{level.name}"] = 1.0 - float(np.mean(used[index]))
         return measured
 
+    def _misread(self) -> dict[str, float]:
+        if not self.labels:
+            return {}
+        latents = _in_batches(self._encode, self.held_out)
+        found, start = {}, latents.shape[1] - sum(self.generator.classes)
+        for label, numbers in zip(self.labels, self.numbers.T, strict=True):
+            stop = start + len(label.classes)
+            read = np.argmax(latents[:, start:stop], axis=1)
+            found[f"misread_{label.name}"] = float(np.mean(read != numbers))
+            start = stop
+        return found
+
     def _latents(self) -> np.ndarray:
         prior = self.prior
         if isinstance(prior, Posterior):
             prior = prior.gaussian()
-        return draw(prior, 0, STATISTICS_SAMPLES)
+        shares = tuple(label.shares for label in self.labels)
+        return draw(labelled(prior, shares), 0, STATISTICS_SAMPLES)
 
 
 def _compile(function: Callable) -> Callable:

@@ -123,6 +123,21 @@ def check_data(workdir: pathlib.Path, data: dict[str, Any]) -> None:
         )
 
 
+def check_labels(workdir: pathlib.Path, config: ExperimentConfig) -> None:
+    """Compares the labels of the data to those that a run was trained with.
+
+    Raises:
+        UserError: they differ.
+    """
+    before = read_config(workdir).model.labels
+    if before != config.model.labels:
+        then = "; ".join(f"{one.name}: {', '.join(one.classes)}" for one in before)
+        raise UserError(
+            f"the labels are not those that {workdir} was trained with ({then}). Bring "
+            "those back, or choose another --workdir."
+        )
+
+
 def provenance(workdir: pathlib.Path) -> dict[str, Any]:
     """What a run was made with; nothing, where a stranger's file says nonsense."""
     saved = json.loads((workdir / CONFIG_FILE).read_text()).get("provenance")

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from hcm_tf.config import ExperimentConfig, ModelConfig
 from hcm_tf.errors import UserError
+from hcm_tf.prior import Gaussian, without_labels
 from hcm_tf.runs import checkpoint
 
 # What of a model its weights' shapes do not depend on.
@@ -39,6 +40,12 @@ def begin(config: ExperimentConfig, objects: dict[str, tf.Module]) -> dict[str, 
         if (before := getattr(theirs, field.name))
         != (after := getattr(config.model, field.name))
     }
+    if "labels" in differs:
+        names = [
+            ",".join(one.name for one in model.labels) or "none"
+            for model in (theirs, config.model)
+        ]
+        differs["labels"] = f"labels: {names[0]} -> {names[1]}, or their classes"
     shapes = [line for name, line in differs.items() if name not in FREE]
     if shapes:
         raise UserError(
@@ -56,9 +63,10 @@ def begin(config: ExperimentConfig, objects: dict[str, tf.Module]) -> dict[str, 
     for name, network in networks.items():
         if name in objects:
             objects[name].set_weights(network.get_weights())
-    if "posterior" in objects and run.prior.noise == "normal":
-        factor = tf.convert_to_tensor(run.prior.factor)
-        objects["posterior"].mean.assign(run.prior.mean)
+    prior = without_labels(run.prior)
+    if "posterior" in objects and isinstance(prior, Gaussian):
+        factor = tf.convert_to_tensor(prior.factor)
+        objects["posterior"].mean.assign(prior.mean)
         objects["posterior"].covariance.assign(factor @ tf.transpose(factor))
     for name, line in differs.items():
         if name in FREE:

@@ -13,7 +13,7 @@ import numpy as np
 
 from hcm_tf import files
 from hcm_tf.errors import UserError
-from hcm_tf.prior import Gaussian, Prior, Uniform
+from hcm_tf.prior import Gaussian, Prior, Uniform, without_labels
 
 FILE = "weights.npz"
 LARGEST = float(np.finfo("float16").max)
@@ -38,6 +38,7 @@ def write(
             if np.abs(value).max() > LARGEST:
                 raise UserError(f"{name}: a weight of {variable.path} exceeds float16.")
             values[_key(name, number)] = value.astype("float16")
+    prior = without_labels(prior)  # They are in the configuration.
     if isinstance(prior, Gaussian):
         values["prior/mean"] = np.asarray(prior.mean, "float32")
         values["prior/factor"] = np.asarray(prior.factor, "float32")

@@ -33,6 +33,11 @@ def pack(engine: Engine) -> bytes:
                 f"{level.name} does. Use the studio with a server: "
                 "python -m hcm_tf.studio."
             )
+    if generator.classes:
+        raise UserError(
+            "the browser cannot draw by labels (--conditional). Use the studio with a "
+            "server: python -m hcm_tf.studio."
+        )
     if generator.normalizers:
         raise UserError(
             "the browser cannot draw what is normalised (--normalizer). Use the studio "

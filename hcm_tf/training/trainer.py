@@ -1,5 +1,6 @@
 """The training step: critic, then generator and encoder together."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -56,6 +57,8 @@ class Trainer(keras.Model):
         reconstruction_weight: weight of `losses.reconstruction_loss`.
         revival_weight: weight of `Usage.shortfall`; 0: idle attributes are left alone.
         selection: what the rules of selection are told, and ask for.
+        orthogonal_weight: weight of `losses.orthogonality` of the generator's kernels.
+        label_weight: weight of `losses.label_loss`, of batches with labels.
         l1_weight: weight of `Selection.penalty`.
         reinforce_weight: weight of the score-function gradient of drawn selections.
         augment: what is changed of all images that the critic sees, of
@@ -77,6 +80,8 @@ class Trainer(keras.Model):
         reconstruction_weight: float = 0.1,
         revival_weight: float = 0.0,
         selection: Selection | None = None,
+        orthogonal_weight: float = 0.0,
+        label_weight: float = 0.0,
         l1_weight: float = 0.0,
         reinforce_weight: float = 0.0,
         augment: Sequence[str] = (),
@@ -98,6 +103,8 @@ class Trainer(keras.Model):
             attributes = generator.levels[0]
             self.usage = Usage(attributes.shape, attributes.k)
         self.selection = selection or Selection(generator, noise, group=1)
+        self.orthogonal_weight = orthogonal_weight
+        self.label_weight = label_weight
         self.l1_weight = l1_weight
         self.reinforce_weight = reinforce_weight
         self.augment = tuple(augment)
@@ -127,25 +134,27 @@ class Trainer(keras.Model):
 
         Args:
             batch: of this replica's share: `image`, float32 `(batch, height, width,
-                channels)` in [-1, 1].
+                channels)` in [-1, 1]; with labels also `label`, float32 `(batch,
+                classes of all labels)`. Fakes are drawn by the labels of the batch.
 
         An update whose gradients are not finite in any replica is left out: they count
         as zeros, which move no weight with beta_1 = 0, as published.
 
         Returns:
             The mean of each of `objective.metrics` over the batch of all replicas;
-            `left_out` is not 0 if an update was.
+            `left_out` is not 0 if an update was; with labels `label_loss`, too.
         """
-        real = batch["image"]
+        real, labels = batch["image"], batch.get("label")
         weights = values_of(self.generator.trainable_variables)
         left_out = 0.0
         for update in range(self.critic_steps):
             with tf.GradientTape(watch_accessed_variables=False) as drawing:
                 drawing.watch(weights)
-                drawn = self._draw(self._latents(real.shape[0], update), update)
-            metrics = self._update_critic(real, drawn.images, update)
+                latents = self._latents(real.shape[0], update)
+                drawn = self._draw(_with(latents, labels), update)
+            metrics = self._update_critic(real, drawn.images, labels, update)
             left_out += metrics.pop("left_out")
-        metrics |= self._update_generator(real, drawn, drawing)
+        metrics |= self._update_generator(real, labels, drawn, drawing)
         metrics["left_out"] += left_out
         if self.average_generator is not None:
             averaging.update(
@@ -162,7 +171,11 @@ class Trainer(keras.Model):
         return self._sum_over_replicas(metrics)
 
     def _update_critic(
-        self, real: tf.Tensor, fake: tf.Tensor, update: int
+        self,
+        real: tf.Tensor,
+        fake: tf.Tensor,
+        labels: tf.Tensor | None,
+        update: int,
     ) -> dict[str, tf.Tensor]:
         draw = self.step * self.critic_steps + update
         epsilon = self.noise.uniform("mixing", (1, 1, 1), draw, real.shape[0])
@@ -177,7 +190,7 @@ class Trainer(keras.Model):
         for term in self.objective.critic:
 
             def compute(term: Term = term) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-                scored = [self._score(images[name], term) for name in term.at]
+                scored = [self._score(images[name], labels, term) for name in term.at]
                 loss, values = term.loss(*scored)
                 return self._mean(loss), {n: self._mean(v) for n, v in values.items()}
 
@@ -227,13 +240,15 @@ class Trainer(keras.Model):
             augmentation.augment(fake, numbers[:, 1], self.augment),
         )
 
-    def _score(self, images: tf.Tensor, term: Term) -> tf.Tensor:
+    def _score(
+        self, images: tf.Tensor, labels: tf.Tensor | None, term: Term
+    ) -> tf.Tensor:
         """Scores, or norms of their gradients, as the term asks: `(batch,)`."""
         if not term.of_gradients:
-            return self.critic(images)
+            return self.critic(images, labels=labels)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(images)
-            scores = self.critic(images)
+            scores = self.critic(images, labels=labels)
         return losses.gradient_norm(tape.gradient(scores, images))
 
     def _is_due(self, term: Term) -> tf.Tensor | None:
@@ -244,6 +259,7 @@ class Trainer(keras.Model):
     def _update_generator(
         self,
         real: tf.Tensor,
+        labels: tf.Tensor | None,
         drawn: Drawn,
         drawing: tf.GradientTape,
     ) -> dict[str, tf.Tensor]:
@@ -252,8 +268,9 @@ class Trainer(keras.Model):
         with tf.GradientTape(watch_accessed_variables=False) as scoring:
             scoring.watch(fake)
             seen_real, seen_fake = self._augmented(real, fake, self.critic_steps)
-            compared = (self.critic(seen_real),) if self.objective.pairs else ()
-            loss = self.objective.generator(self.critic(seen_fake), *compared)
+            critic = functools.partial(self.critic, labels=labels)
+            compared = (critic(seen_real),) if self.objective.pairs else ()
+            loss = self.objective.generator(critic(seen_fake), *compared)
             adversarial = self._mean(loss)
         own = self.generator.trainable_variables
         outputs, weights = [fake], [scoring.gradient(adversarial, fake)]
@@ -270,13 +287,22 @@ class Trainer(keras.Model):
 
         def compute() -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
             nonlocal unbounded, preferences
-            unbounded = self.encoder.unbounded(real)
-            latents = tf.tanh(unbounded)
+            unbounded, scores = self.encoder.read(real)
+            if labels is not None:
+                unbounded = self.encoder.centred(unbounded, labels)
+            latents = _with(tf.tanh(unbounded), labels)
             drawn = self._draw(latents, self.critic_steps)
             errors = losses.reconstruction_loss(real, drawn.images)
             error = self._mean(errors)
             per_value = error / np.prod(real.shape[1:])
             loss = self.reconstruction_weight * error
+            if self.orthogonal_weight:
+                kernels = [v for v in self.generator.trainable_variables if v.ndim > 1]
+                alike = losses.orthogonality([tf.convert_to_tensor(k) for k in kernels])
+                loss += self.orthogonal_weight * self._mean(alike[tf.newaxis])
+            if labels is not None:
+                misread = losses.label_loss(labels, scores)
+                loss += self.label_weight * self._mean(misread)
             if drawn.penalty is not None:
                 loss += self.l1_weight * self._mean(drawn.penalty)
             if drawn.chance is not None:
@@ -291,7 +317,10 @@ class Trainer(keras.Model):
                 preferences = tf.cast(preferences, tf.float32)
                 lacking = self._mean(self.usage.shortfall(preferences))
                 loss += self.revival_weight * lacking
-            return loss, {"reconstruction_error": per_value}
+            values = {"reconstruction_error": per_value}
+            if labels is not None:
+                values["label_loss"] = self._mean(misread)
+            return loss, values
 
         variables = own + self.encoder.trainable_variables
         reconstruction, metrics = gradients.add(variables, compute)
@@ -300,6 +329,8 @@ class Trainer(keras.Model):
         )
         if isinstance(self.prior, Posterior):
             self._follow_encoder(unbounded)
+        if labels is not None:
+            self._centre(unbounded, labels)
         for variable, value in drawn.averages:
             self._follow([variable], [value], FOLLOWING)
         for norm in self.generator.normalizers:
@@ -317,6 +348,19 @@ class Trainer(keras.Model):
             self.prior.moments(tf.stop_gradient(unbounded)),
             1.0 - self.prior.momentum,
         )
+
+    def _centre(self, unbounded: tf.Tensor, labels: tf.Tensor) -> None:
+        """Moves the encoder's offsets by what latents of a class still share."""
+        count = tf.cast(tf.shape(labels)[0], labels.dtype)
+        sums = tf.linalg.matmul(labels, unbounded, transpose_a=True) / count
+        shares = tf.reduce_mean(labels, axis=0)[:, tf.newaxis]
+        replica = tf.distribute.get_replica_context()
+        sums, shares = replica.all_reduce(tf.distribute.ReduceOp.MEAN, [sums, shares])
+        shared = tf.math.divide_no_nan(sums, shares)
+        shared = tf.where(tf.math.is_finite(shared), shared, 0.0)
+        offsets = self.encoder.offsets
+        moved = tf.convert_to_tensor(offsets.value) + shared
+        averaging.update([offsets.value], [moved], FOLLOWING)
 
     @staticmethod
     def _follow(
@@ -389,7 +433,9 @@ class Trainer(keras.Model):
 
     def _sum_over_replicas(self, metrics: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         replica = tf.distribute.get_replica_context()
-        names = (*self.objective.metrics, "left_out")
+        names = [*self.objective.metrics, "left_out"]
+        if "label_loss" in metrics:
+            names.append("label_loss")
         stacked = tf.stack([metrics[name] for name in names])
         total = replica.all_reduce(tf.distribute.ReduceOp.SUM, stacked)
         return dict(zip(names, tf.unstack(total), strict=True))
@@ -397,3 +443,10 @@ class Trainer(keras.Model):
     def get_config(self) -> dict[str, Any]:
         """Not supported: a run is restored by `checkpoint`, from its configuration."""
         raise NotImplementedError("Restore a trainer with hcm_tf.runs.checkpoint.")
+
+
+def _with(latents: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor:
+    """Latents with labels behind them, as a conditional generator takes them."""
+    if labels is None:
+        return latents
+    return tf.concat([latents, tf.cast(labels, latents.dtype)], axis=1)

@@ -148,7 +148,7 @@ def test_equal_time_gives_slow_rows_fewer_steps(trained, plan, tmp_path, monkeyp
 
 def test_the_summary_has_means_and_deviations():
     runs = [
-        {"row": "a", "seed": s, "error": 1.0 + s, "sure": None, "never 8x8": 0.5}
+        {"row": "a", "seed": s, "error": 1234.0 + s, "sure": None, "never 8x8": 0.5}
         for s in range(3)
     ]
     table = {"runs": {str(one["seed"]): one for one in runs}, "step_ms": {"a": 3.25}}
@@ -156,7 +156,7 @@ def test_the_summary_has_means_and_deviations():
     assert first.splitlines() == [
         "| row | runs | sure | error, encoded |",
         "|---|---|---|---|",
-        "| a | 3 |  | 2 ± 1 |",
+        "| a | 3 |  | 1,240 ± 1 |",
     ]
     assert dead.splitlines()[-1] == "| a | 3 | 0.5 ± 0 |"
     assert times.splitlines()[-1] == "| a | 3.2 |"

@@ -489,7 +489,7 @@ def test_grpc_messages_are_those_of_the_package():
 
     seeds = np.array([0, -1, 2**31 - 1, -(2**31)], "int32")
     request = predict_pb2.PredictRequest.FromString(
-        grpc_messages.request("générateur", "sample_png", "seed", seeds)
+        grpc_messages.request("générateur", "sample_png", {"seed": seeds})
     )
     expected = predict_pb2.PredictRequest()
     expected.model_spec.name = "générateur"

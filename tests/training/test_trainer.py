@@ -199,7 +199,7 @@ def test_posterior_follows_the_encoder(tiny_config):
     config = with_train(tiny_config, **RECIPE)
     trainer = experiment.build_trainer(config, replicas=1)
     batch = tf.constant(images(8, config))
-    unbounded = trainer.encoder.unbounded(batch).numpy()
+    unbounded = trainer.encoder.read(batch)[0].numpy()
     np.testing.assert_allclose(
         np.tanh(unbounded), trainer.encoder(batch), rtol=1e-6, atol=1e-6
     )

@@ -300,6 +300,26 @@ function drawTop() {
     makeSvg("text", { x: 34, y: 114 }, "0 units"), makeSvg("text", { x: 314, y: 114, "text-anchor": "end" }, `${whole(total)} (log scale)`));
 }
 
+// The class as an OR node: the same latent as other classes, and what this one prefers.
+function drawClasses() {
+  const known = subject().classes;
+  byId("class").hidden = !known.length;
+  byId("labels").replaceChildren(...known.flatMap((label) => {
+    const left = label.count - label.classes.length;
+    const own = label.classes.find((one) => one.own);
+    return [
+      make("h3", {}, `${label.name}: ${own.name}${left ? `; ${whole(left)} that change more are not shown` : ""}`),
+      make("div", { class: "strip" }, ...label.classes.map((one) => make("figure", one.own ? { class: "own" } : {},
+        make("img", { src: one.picture, alt: `${label.name} ${one.name}` }),
+        make("figcaption", {}, make("strong", {}, one.name), one.own ? "the picture" : `keeps ${percent(one.kept)}`)))),
+      make("p", { class: "hint" }, `Attributes of this picture that ${own.name} prefers most, as row,column:number`),
+      make("div", { class: "strip small" }, ...label.prefers.map((one) => make("figure", {},
+        make("img", { src: one.picture, alt: `Picture of attribute ${one.unit}` }),
+        make("figcaption", {}, make("strong", {}, one.unit), `gate ${one.gate.toFixed(2)}, others ${one.others.toFixed(2)}`)))),
+    ];
+  }));
+}
+
 function drawSubject() {
   const one = subject(), pictures = byId("pictures");
   const figure = (source, title, text) => make("figure", {}, make("img", { src: source, alt: title }), make("figcaption", {}, make("strong", {}, title), text));
@@ -314,6 +334,7 @@ function drawSubject() {
     level.name, whole(level.active), tiny(level.unit_residual), index ? tiny(level.edge_residual) : "–"].map((text) => make("td", {}, text)))));
   state.path = extend(["image", one.roots[0]]);
   state.focus = 1;
+  drawClasses();
   drawTree();
   drawTop();
 }
