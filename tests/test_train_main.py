@@ -93,7 +93,9 @@ def test_help_names_every_field_with_its_range():
     assert "--workdir" in done.stdout
     for section in (ModelConfig, DataConfig, TrainConfig):
         for field in dataclasses.fields(section):
-            assert f"{field.name}:" in done.stdout
+            negated = "[no]" if isinstance(field.default, bool) else ""
+            named = f"--{negated}{field.name}:" in done.stdout
+            assert named == field.metadata["flag"], field.name
     assert "(default: '100000')" in done.stdout
     assert "an integer in the range [1, 1024]" in done.stdout
     assert "tensorflow" not in done.stderr.lower()

@@ -16,6 +16,7 @@ NAMES = [
     field.name
     for section in config_flags.SECTIONS.values()
     for field in dataclasses.fields(section)
+    if field.metadata["flag"]
 ]
 WORDS = (
     *("", "nan", "inf", "-inf", "-1", "0", "0.5", "1", "1e400", "1e-400", "1,2"),
