@@ -35,6 +35,8 @@ def main() -> None:
     options = parser.parse_args()
     for path in sorted(options.results.glob("*.json")):
         table = json.loads(path.read_text())
+        if not table["runs"]:  # Only its steps were timed.
+            continue
         plot(table, path.with_suffix(".png"))
         print(path.with_suffix(".png"))
         if options.runs:

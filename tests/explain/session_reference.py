@@ -68,7 +68,8 @@ def anew(decoder, recording, edits, donors):
         codes[level] = code
         flowing = tf.constant(code[None])
         for number, block in enumerate(blocks[level:], level + 1):
-            _, flowing, gates = block.trace(flowing)
+            found = block.trace(flowing)
+            flowing, gates = found.code, found.gates
             if number < len(codes):
                 codes[number] = flowing[0].numpy()
         # A replay's last step through just made gates is the network's own.

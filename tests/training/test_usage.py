@@ -84,10 +84,14 @@ def test_an_attribute_without_positive_values_comes_back(build, weight, comes_ba
     if weight:
         trainer.usage.share.assign(np.zeros(trainer.usage.share.shape))
     step = tf.function(trainer.train_step, autograph=False)
-    for _ in range(30):
+    came_back = False
+    # Noise teaches nothing but its mean: in the end all attributes are nearly 0, of
+    # either sign, so that every step counts, not the last.
+    for _ in range(60):
         step({"image": tf.constant(IMAGES)})
-    found = trainer.generator.preferences(trainer.encoder(IMAGES))[..., 0]
-    assert np.any(found > 0) == comes_back
+        found = trainer.generator.preferences(trainer.encoder(IMAGES))[..., 0]
+        came_back |= bool(np.any(found > 0))
+    assert came_back == comes_back
 
 
 def test_the_share_follows_what_is_active(build):
