@@ -23,6 +23,16 @@ def width(labels: Sequence[Label]) -> int:
     return sum(len(label.classes) for label in labels)
 
 
+def columns(labels: Sequence[Label]) -> list[slice]:
+    """Where each label's classes stand, counted from the end: also behind a latent."""
+    found, start = [], -width(labels)
+    for label in labels:
+        stop = start + len(label.classes)
+        found.append(slice(start, stop or None))
+        start = stop
+    return found
+
+
 def of_data(config: DataConfig, images: ImageSet) -> tuple[Label, ...]:
     """The labels that training is told of: none without --conditional.
 
@@ -93,6 +103,15 @@ def numbers(labels: Sequence[Label], images: ImageSet) -> np.ndarray:
     """The classes of images: int64 `(n, labels)`."""
     found = [np.asarray(images.labels[one.name]) for one in labels]
     return np.array(found, np.int64).reshape(len(found), len(images)).T
+
+
+def behind(labels: Sequence[Label], latents: np.ndarray) -> np.ndarray:
+    """The classes that stand behind latents: int64 `(n, labels)`.
+
+    Of a mixture of classes the strongest.
+    """
+    found = [np.argmax(latents[:, own], axis=1) for own in columns(labels)]
+    return np.stack(found, axis=1)
 
 
 def one_hot(labels: Sequence[Label], classes: np.ndarray) -> np.ndarray:
@@ -172,24 +191,18 @@ def replaced(
         chosen: the new classes, by the label's number.
     """
     latents = np.array(latents)
-    start = latents.shape[1] - width(labels)
-    for index, label in enumerate(labels):
-        stop = start + len(label.classes)
-        if index in chosen:
-            latents[:, start:stop] = np.eye(len(label.classes))[chosen[index]]
-        start = stop
+    places = columns(labels)
+    for index, number in chosen.items():
+        latents[:, places[index]] = np.eye(len(labels[index].classes))[number]
     return latents
 
 
-def describe(labels: Sequence[Label], rows: np.ndarray) -> list[str]:
-    """Names of what stands behind latents, `(n, width)`: such as hair=long, hat=none.
-
-    Of a mixture of classes the strongest is named.
-    """
-    texts, start = [[] for _ in rows], 0
-    for label in labels:
-        stop = start + len(label.classes)
-        for text, row in zip(texts, rows[:, start:stop], strict=True):
-            text.append(f"{label.name}={label.classes[int(np.argmax(row))]}")
-        start = stop
-    return [", ".join(text) for text in texts]
+def describe(labels: Sequence[Label], latents: np.ndarray) -> list[str]:
+    """Names of what stands behind latents, as of `behind`: hair=long, hat=none."""
+    return [
+        ", ".join(
+            f"{label.name}={label.classes[number]}"
+            for label, number in zip(labels, numbers, strict=True)
+        )
+        for numbers in behind(labels, latents)
+    ]

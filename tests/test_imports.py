@@ -36,8 +36,8 @@ USES = {
     ),
     "studio": "command errors explain files layers networks prior runs startup",
     "evaluate": (
-        "command config data errors explain features files images metrics networks "
-        "prior runs startup version"
+        "command config data errors explain features files images labels metrics "
+        "networks prior runs startup version"
     ),
     "sample": "command errors files images prior runs startup",
     "": "layers networks runs startup version",

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from hcm_tf import data, files
+from hcm_tf import data, files, labels
 from hcm_tf.config import Label
 from hcm_tf.data import ImageSet
 from hcm_tf.errors import UserError
@@ -62,14 +62,14 @@ def measure(
     real = {name: np.asarray(training.labels[name])[:count] for name in heads}
     expected = {name: np.asarray(test.labels[name]) for name in heads}
     learnt = {}
-    for kind, images, labels in (
+    for kind, images, classes in (
         ("real", np.asarray(training.images[:count]), real),
         ("samples", pixels, samples),
     ):
         steps = epochs * (len(images) // classifiers.BATCH)
         with bar(f"Learning from {kind}", steps) as advance:
             learnt[kind] = classifiers.trained_weights(
-                *(images, labels, heads),
+                *(images, classes, heads),
                 epochs=epochs,
                 seed=seed,
                 report=lambda step, steps, loss, advance=advance: advance(1),
@@ -107,11 +107,7 @@ def sampled(run: Run, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         for first in range(0, count, batch):
             latents = draw(run.prior, seed + first, min(batch, count - first))
             drawn.append(to_uint8(run.draw(latents)))
-            start, own = run.config.model.latent_size, []
-            for classes in run.generator.classes:
-                own.append(np.argmax(latents[:, start : start + classes], axis=1))
-                start += classes
-            numbers.append(np.stack(own, axis=1))
+            numbers.append(labels.behind(run.config.model.labels, latents))
             advance(len(latents))
     return np.concatenate(drawn), np.concatenate(numbers)
 

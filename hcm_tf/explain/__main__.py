@@ -36,7 +36,7 @@ def define() -> flags.FlagValues:
     multi("image", [], "Image files; random latents if none.", own)
     integer("seed", 0, "Seed of the random latents.", flag_values=own)
     integer("count", 1, "Random latents.", 1, flag_values=own)
-    multi("label", [], "Classes to draw as, of a run with labels.", own)
+    flags.DEFINE_list("label", [], "Classes to draw as, of a run with labels.", own)
     switch("fit", False, "Crop, resize and convert files as in training.", own)
     multi("level", [], "Levels to show, by name; all if none.", own)
     integer("refine_steps", 200, "Gradient steps on latents of files.", 0, None, own)

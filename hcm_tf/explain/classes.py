@@ -125,8 +125,7 @@ def preferences(
 
 def _own(recording: Recording, known: Sequence[Label], index: int) -> int:
     """The class of a picture: where it is a mixture, the strongest."""
-    start = len(recording.latent) - labels.width(known[index:])
-    return int(np.argmax(recording.latent[start:][: len(known[index].classes)]))
+    return int(labels.behind(known, recording.latent[np.newaxis])[0, index])
 
 
 def _variants(recording: Recording, known: Sequence[Label], index: int) -> np.ndarray:

@@ -273,8 +273,7 @@ def _titled(title: str, run: Run, recording: Recording) -> str:
     known = run.config.model.labels
     if not known:
         return title
-    behind = recording.latent[-labels.width(known) :]
-    return f"{title}, {labels.describe(known, behind[None])[0]}"
+    return f"{title}, {labels.describe(known, recording.latent[None])[0]}"
 
 
 def _about(run: Run) -> str:

@@ -1,5 +1,6 @@
 """The encoder: image -> latent, trained with the generator to reconstruct."""
 
+import itertools
 from typing import Any
 
 import keras
@@ -103,11 +104,11 @@ class Encoder(keras.Model):
         if not self.classes:
             return latents, []
         scores = ops.cast(self.label_fc(features), self.variable_dtype)
-        found, start = [], 0
-        for count in self.classes:
-            found.append(scores[:, start : start + count])
-            start += count
-        return latents, found
+        ends = itertools.accumulate(self.classes)
+        return latents, [
+            scores[:, end - count : end]
+            for count, end in zip(self.classes, ends, strict=True)
+        ]
 
     def get_config(self) -> dict[str, Any]:
         return {

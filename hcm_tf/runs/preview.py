@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from hcm_tf.config import Label
+from hcm_tf.labels import behind
 from hcm_tf.networks import Encoder, Generator
 from hcm_tf.prior import Posterior, Prior, draw, labelled
 
@@ -108,14 +109,12 @@ class Preview:
     def _misread(self) -> dict[str, float]:
         if not self.labels:
             return {}
-        latents = _in_batches(self._encode, self.held_out)
-        found, start = {}, latents.shape[1] - sum(self.generator.classes)
-        for label, numbers in zip(self.labels, self.numbers.T, strict=True):
-            stop = start + len(label.classes)
-            read = np.argmax(latents[:, start:stop], axis=1)
-            found[f"misread_{label.name}"] = float(np.mean(read != numbers))
-            start = stop
-        return found
+        read = behind(self.labels, _in_batches(self._encode, self.held_out))
+        misread = np.mean(read != self.numbers, axis=0)
+        return {
+            f"misread_{label.name}": float(share)
+            for label, share in zip(self.labels, misread, strict=True)
+        }
 
     def _latents(self) -> np.ndarray:
         prior = self.prior

@@ -37,15 +37,9 @@ def begin(config: ExperimentConfig, objects: dict[str, tf.Module]) -> dict[str, 
     differs = {
         field.name: f"{field.name}: {before} -> {after}"
         for field in dataclasses.fields(ModelConfig)
-        if (before := getattr(theirs, field.name))
-        != (after := getattr(config.model, field.name))
+        if (before := _told(theirs, field.name))
+        != (after := _told(config.model, field.name))
     }
-    if "labels" in differs:
-        names = [
-            ",".join(one.name for one in model.labels) or "none"
-            for model in (theirs, config.model)
-        ]
-        differs["labels"] = f"labels: {names[0]} -> {names[1]}, or their classes"
     shapes = [line for name, line in differs.items() if name not in FREE]
     if shapes:
         raise UserError(
@@ -72,3 +66,11 @@ def begin(config: ExperimentConfig, objects: dict[str, tf.Module]) -> dict[str, 
         if name in FREE:
             print(f"{source} was trained with another {line}", file=sys.stderr)
     return origin
+
+
+def _told(model: ModelConfig, name: str) -> Any:
+    """A field as it is compared: of labels the classes, not how frequent each is."""
+    value = getattr(model, name)
+    if name != "labels":
+        return value
+    return "; ".join(f"{one.name}: {', '.join(one.classes)}" for one in value) or "none"

@@ -22,8 +22,8 @@ def pack(engine: Engine) -> bytes:
     """The file of a run, little-endian; values that half precision holds in it.
 
     Raises:
-        UserError: the networks are too large for a browser, or normalised, or a
-            level's rule is not among KNOWN.
+        UserError: the networks are too large for a browser, normalised, or draw by
+            labels, or a level's rule is not among KNOWN.
     """
     generator, encoder = engine.run.generator, engine.run.encoder
     for level in generator.levels:

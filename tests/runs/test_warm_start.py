@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hcm_tf.config import DataConfig, ExperimentConfig, TrainConfig
+from hcm_tf.config import DataConfig, ExperimentConfig, Label, TrainConfig
 from hcm_tf.errors import UserError
 from hcm_tf.runs import checkpoint, experiment, run_directory, warm_start
 
@@ -64,6 +64,24 @@ def test_other_shapes_are_refused_and_named(tiny_run, tiny_config):
 def test_another_sparsity_is_said(tiny_run, tiny_config, capsys):
     begin(with_source(tiny_config, tiny_run, attribute_keep=0.5))
     assert "another attribute_keep: 0.25 -> 0.5" in capsys.readouterr().err
+
+
+def test_labels_are_compared_by_their_classes(make_run, tiny_config):
+    def labelled(classes, shares):
+        return {"labels": (Label("hat", classes, shares),)}
+
+    model = dataclasses.replace(
+        tiny_config.model, **labelled(("none", "red"), (0.9, 0.1))
+    )
+    source = make_run(model=model)
+    begin(with_source(tiny_config, source, **labelled(("none", "red"), (0.5, 0.5))))
+    told = r"\(labels: hat: none, red -> hat: none, blue\)"
+    with pytest.raises(UserError, match=told):
+        begin(
+            with_source(tiny_config, source, **labelled(("none", "blue"), (0.9, 0.1)))
+        )
+    with pytest.raises(UserError, match=r"\(labels: hat: none, red -> none\)"):
+        begin(with_source(tiny_config, source))
 
 
 def test_no_run_there_is_one_line(tiny_config, tmp_path):
