@@ -206,7 +206,17 @@ class ModelConfig:
         maximum=1024,
     )
 
-    # Not a flag: the data say what labels there are, once they are read.
+    discovered_classes: int = _field(
+        0,
+        "Classes that training finds by itself, as a part of the latent (InfoGAN, Chen "
+        "et al. 2016): what is drawn for each must tell it, and the encoder reads it; "
+        "0: none.",
+        minimum=0,
+        maximum=1000,
+    )
+
+    # Not a flag: the data say what labels there are, once they are read. Discovered
+    # classes are the last of them.
     labels: tuple[Label, ...] = _field((), "", flag=False, resumable=True)
 
     def __post_init__(self) -> None:
@@ -216,6 +226,8 @@ class ModelConfig:
                 "`base_channels` must be even for 128-pixel images, whose last block "
                 f"has base_channels / 2 feature maps. Received: {self.base_channels}"
             )
+        if self.discovered_classes == 1:
+            raise ValueError("`discovered_classes` must be 0, or at least 2.")
         if not self.sparsity:
             raise ValueError("`sparsity` must name a rule. Received: ()")
         if self.top_p == 0:
@@ -230,6 +242,11 @@ class ModelConfig:
     def classes(self) -> tuple[int, ...]:
         """How many classes each label has; nothing of a model without labels."""
         return tuple(len(label.classes) for label in self.labels)
+
+    @property
+    def given(self) -> tuple[Label, ...]:
+        """The labels that images come with: all but the discovered classes."""
+        return self.labels[:-1] if self.discovered_classes else self.labels
 
     @property
     def shares(self) -> tuple[tuple[float, ...], ...]:
@@ -460,6 +477,12 @@ class TrainConfig:
     label_weight: float = _field(
         1.0,
         "Weight of the encoder's cross entropy in reading labels, with --conditional.",
+        minimum=0.0,
+    )
+    information_weight: float = _field(
+        1.0,
+        "Weight of the mutual information between discovered classes and images, in "
+        "the critic's and in the generator's loss.",
         minimum=0.0,
     )
     heat: float = _field(

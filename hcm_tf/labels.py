@@ -11,10 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 from absl import logging
 
-from hcm_tf.config import DataConfig, Label
+from hcm_tf.config import DataConfig, Label, ModelConfig
 from hcm_tf.data.image_set import ImageSet
 from hcm_tf.errors import UserError
 
+DISCOVERED = "discovered"  # Name of the classes that training finds by itself.
 FEW = 20  # Images of a class below which a user is warned.
 
 
@@ -31,6 +32,28 @@ def columns(labels: Sequence[Label]) -> list[slice]:
         found.append(slice(start, stop or None))
         start = stop
     return found
+
+
+def all_of(model: ModelConfig, data: DataConfig, images: ImageSet) -> tuple[Label, ...]:
+    """The labels of a model: those of its data, and behind them discovered classes.
+
+    Args:
+        model: says how many are to be discovered.
+        data, images: as of `of_data`.
+
+    Raises:
+        UserError: as of `of_data`; a label has the name of the discovered classes.
+    """
+    found, count = of_data(data, images), model.discovered_classes
+    if not count:
+        return found
+    if DISCOVERED in {label.name for label in found}:
+        raise UserError(
+            f"--label={DISCOVERED}: discovered classes have this name. Leave out "
+            "--discovered_classes, or choose another label."
+        )
+    classes = tuple(str(number) for number in range(count))
+    return (*found, Label(DISCOVERED, classes, (1 / count,) * count))
 
 
 def of_data(config: DataConfig, images: ImageSet) -> tuple[Label, ...]:

@@ -2,9 +2,12 @@
 
 python -m hcm_tf.evaluate --run_dir=RUN [--run_dir=OTHER ...]
 python -m hcm_tf.evaluate classes --run_dir=RUN [--run_dir=OTHER ...]
+python -m hcm_tf.evaluate discovered --run_dir=RUN [--run_dir=OTHER ...]
 
 Every run gets an evaluation.json; all of them share one page and one table. `classes`
-says whether runs with labels draw what they are asked for, in classes.json.
+says whether runs with labels draw what they are asked for, in classes.json;
+`discovered` whether discovered classes are those of the data's labels, beside k-means,
+in discovered.json.
 """
 
 import sys
@@ -14,7 +17,7 @@ from absl import flags
 from hcm_tf import command
 from hcm_tf.startup import load_tensorflow
 
-COMMANDS = ("runs", "classes")
+COMMANDS = ("runs", "classes", "discovered")
 
 
 def define() -> flags.FlagValues:
@@ -61,6 +64,13 @@ def main(argv: list[str]) -> int:
                 asked = {"data_dir": own.data_dir, "epochs": own.epochs}
                 asked |= {"count": own.count, "seed": own.seed}
                 print(classes.evaluate(run_dir, **asked))
+            return
+        if chosen == "discovered":
+            from hcm_tf.evaluate import discovered
+
+            for run_dir in own.run_dir:
+                asked = {"data_dir": own.data_dir, "count": own.count}
+                print(discovered.evaluate(run_dir, **asked, seed=own.seed))
             return
         from hcm_tf.evaluate import commands
         from hcm_tf.evaluate.measurement import Options

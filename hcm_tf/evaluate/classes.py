@@ -55,7 +55,7 @@ def measure(
         (which classifier, on what); `most_frequent`, what the class with most test
         images alone would give; and `of_class`, the second for each class.
     """
-    known = run.config.model.labels
+    known = run.config.model.given
     pixels, numbers = sampled(run, count, seed)
     samples = {label.name: numbers[:, i] for i, label in enumerate(known)}
     heads = {label.name: label.classes for label in known}
@@ -100,7 +100,7 @@ def sampled(run: Run, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Samples with the classes that they were asked for.
 
     Returns:
-        uint8 `(count, size, size, channels)` and int64 `(count, labels)`.
+        uint8 `(count, size, size, channels)` and int64 `(count, given labels)`.
     """
     batch, drawn, numbers = 50, [], []
     with bar("Sampling", count) as advance:
@@ -109,7 +109,8 @@ def sampled(run: Run, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
             drawn.append(to_uint8(run.draw(latents)))
             numbers.append(labels.behind(run.config.model.labels, latents))
             advance(len(latents))
-    return np.concatenate(drawn), np.concatenate(numbers)
+    numbers = np.concatenate(numbers)[:, : len(run.config.model.given)]
+    return np.concatenate(drawn), numbers
 
 
 def read(
@@ -168,7 +169,7 @@ def evaluate(run_dir: str, *, data_dir: str, count: int, epochs: int, seed: int)
     """
     run = checkpoint.load(run_dir)
     model = run.config.model
-    if not model.labels:
+    if not model.given:
         raise UserError(
             f"{run_dir} was trained without labels. Train with --conditional."
         )

@@ -98,15 +98,15 @@ def lloyd(points: np.ndarray, centres: np.ndarray) -> Clusters:
         centres: float64 `(clusters, d)`, to begin with.
     """
     centres = np.array(centres, "float64")
-    labels = _nearest(points, centres)
+    labels = nearest(points, centres)
     for _ in range(ROUNDS):
         before = labels
         counts = np.bincount(labels, minlength=len(centres))
-        for axis, values in enumerate(points.T):
-            sums = np.bincount(labels, values, minlength=len(centres))
-            centres[counts > 0, axis] = sums[counts > 0] / counts[counts > 0]
+        members = labels == np.arange(len(centres))[:, np.newaxis]
+        sums = members.astype(points.dtype) @ points
+        centres[counts > 0] = sums[counts > 0] / counts[counts > 0, np.newaxis]
         _revive(points, centres, labels, np.flatnonzero(counts == 0))
-        labels = _nearest(points, centres)
+        labels = nearest(points, centres)
         if np.array_equal(labels, before):
             break
     cost = float(np.sum(np.square(points - centres[labels])))
@@ -128,7 +128,13 @@ def _revive(
         distances = np.minimum(distances, _distances_to(points, centres[index]))
 
 
-def _nearest(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
+def nearest(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """The nearest centre of each point, the first of equally near: int64 `(n,)`.
+
+    Args:
+        points: `(n, d)`.
+        centres: `(clusters, d)`.
+    """
     # Without the squares of the points, which are the same for all centres.
     scores = np.square(centres).sum(axis=1) - 2 * (points @ centres.T)
     return np.argmin(scores, axis=1)

@@ -57,7 +57,8 @@ def build_critic(config: ModelConfig, *, dtype: str = "float32") -> Critic:
         widths=config.trunk_widths,
         residual_block=config.trunk_residual_block,
         stddev_group_size=config.stddev_group_size,
-        classes=config.classes,
+        classes=tuple(len(label.classes) for label in config.given),
+        discovered=config.discovered_classes,
         dtype=dtype,
         name="critic",
     )

@@ -25,6 +25,8 @@ class Critic(keras.Model):
         classes: of each label that it judges by, by projection: the score of an image
             has the inner product of its features and its labels' embedding added
             (Miyato and Koyama 2018). None: by images alone.
+        discovered: classes that it is to read from fakes, by a dense layer on the
+            trunk (Chen et al. 2016); 0: none.
     """
 
     execution = FAST
@@ -36,6 +38,7 @@ class Critic(keras.Model):
         residual_block: int = 1,
         stddev_group_size: int = 10,
         classes: tuple[int, ...] = (),
+        discovered: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -51,11 +54,18 @@ class Critic(keras.Model):
         self.fc = EqualizedDense(1, gain=1.0, dtype=dtype, name="fc")
         self.classes = tuple(classes)
         self.embedding = None
+        self.class_fc = None
+        if discovered:
+            self.class_fc = EqualizedDense(
+                discovered, gain=1.0, dtype=dtype, name="class_fc"
+            )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Builds every layer for images of shape `(batch, size, size, channels)`."""
         self.trunk.build(input_shape)
         shape = self.trunk.compute_output_shape(input_shape)
+        if self.class_fc is not None:
+            self.class_fc.build((None, math.prod(shape[1:])))
         self.stddev.build(shape)
         shape = self.stddev.compute_output_shape(shape)
         self.last.build(shape)
@@ -80,7 +90,30 @@ class Critic(keras.Model):
             images: `(batch, size, size, channels)`.
             labels: `(batch, classes of all labels)`, of a critic that judges by them.
         """
-        x = self.trunk(ops.cast(images, self.compute_dtype))
+        return self._score(self._see(images), labels)
+
+    def judge(
+        self, images: Tensor, labels: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The scores, and the logits of discovered classes `(batch, discovered)`.
+
+        Arguments as of `call`.
+        """
+        x = self._see(images)
+        return self._score(x, labels), self._read(x)
+
+    def read(self, images: Tensor) -> Tensor:
+        """The logits of discovered classes alone, `(batch, discovered)`."""
+        return self._read(self._see(images))
+
+    def _see(self, images: Tensor) -> Tensor:
+        return self.trunk(ops.cast(images, self.compute_dtype))
+
+    def _read(self, x: Tensor) -> Tensor:
+        x = ops.reshape(x, (-1, math.prod(x.shape[1:])))
+        return ops.cast(self.class_fc(x), self.variable_dtype)
+
+    def _score(self, x: Tensor, labels: Tensor | None) -> Tensor:
         x = self.execution.leaky_relu(self.last(self.stddev(x)), NEGATIVE_SLOPE)
         features = ops.reshape(x, (-1, self.features))
         scores = self.fc(features)[:, 0]
@@ -97,4 +130,5 @@ class Critic(keras.Model):
             "residual_block": self.trunk.residual_block,
             "stddev_group_size": self.stddev.group_size,
             "classes": self.classes,
+            "discovered": self.class_fc.units if self.class_fc else 0,
         }

@@ -161,7 +161,7 @@ def _run(
         horizontal_flip=config.data.horizontal_flip,
         batch_order=trainer.noise.batch_order,
         rows=workers.share(batch_size),
-        labels=labels.one_hot(config.model.labels, numbers) if numbers.size else None,
+        labels=labels.one_hot(config.model.given, numbers) if numbers.size else None,
         balanced=numbers[:, 0] if config.data.balanced else None,
     )
     guard = Guard(saved, first_step, config.train.learning_rate)
@@ -176,7 +176,7 @@ def _run(
             to_float(held_out.images),
             trainer.prior,
             config.model.labels,
-            labels.numbers(config.model.labels, held_out),
+            labels.numbers(config.model.given, held_out),
         )
     saving = callbacks.Checkpoints(
         *(first_step, workdir, manager, guard),
@@ -243,9 +243,9 @@ def _with_labels(
     config: ExperimentConfig, images: data.ImageSet
 ) -> tuple[ExperimentConfig, np.ndarray]:
     """The configuration with the labels of its data; their classes, `(n, labels)`."""
-    found = labels.of_data(config.data, images)
+    found = labels.all_of(config.model, config.data, images)
     model = dataclasses.replace(config.model, labels=found)
-    numbers = labels.numbers(found, images)
+    numbers = labels.numbers(model.given, images)
     return dataclasses.replace(config, model=model), numbers
 
 
@@ -377,6 +377,7 @@ def build_trainer(config: ExperimentConfig, replicas: int) -> Trainer:
         ),
         orthogonal_weight=train.orthogonal_weight,
         label_weight=train.label_weight,
+        information_weight=train.information_weight,
         l1_weight=train.l1_weight,
         reinforce_weight=train.reinforce_weight,
         augment=train.augment,

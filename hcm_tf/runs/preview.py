@@ -25,7 +25,8 @@ class Preview:
         held_out: float32 `(count, size, size, channels)` in [-1, 1].
         prior: the latents' distribution; samples are drawn from seeds 0, 1, ...
         labels: that the networks draw by and read.
-        numbers: the classes of the held-out images, int64 `(count, labels)`.
+        numbers: the classes of the held-out images, int64 `(count, given labels)`:
+            not of discovered classes, which stand behind the given ones.
     """
 
     def __init__(
@@ -107,13 +108,14 @@ class Preview:
         return measured
 
     def _misread(self) -> dict[str, float]:
-        if not self.labels:
+        if self.numbers is None or not self.numbers.size:
             return {}
+        given = self.numbers.shape[1]
         read = behind(self.labels, _in_batches(self._encode, self.held_out))
-        misread = np.mean(read != self.numbers, axis=0)
+        misread = np.mean(read[:, :given] != self.numbers, axis=0)
         return {
             f"misread_{label.name}": float(share)
-            for label, share in zip(self.labels, misread, strict=True)
+            for label, share in zip(self.labels[:given], misread, strict=True)
         }
 
     def _latents(self) -> np.ndarray:

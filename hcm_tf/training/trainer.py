@@ -58,7 +58,11 @@ class Trainer(keras.Model):
         revival_weight: weight of `Usage.shortfall`; 0: idle attributes are left alone.
         selection: what the rules of selection are told, and ask for.
         orthogonal_weight: weight of `losses.orthogonality` of the generator's kernels.
-        label_weight: weight of `losses.label_loss`, of batches with labels.
+        label_weight: weight of `losses.label_loss` of what the encoder reads: labels
+            of a batch that has any, and discovered classes of fakes.
+        information_weight: weight of the same loss of the discovered classes that the
+            critic reads from fakes, for itself and for the generator (Chen et al.
+            2016, equation 5).
         l1_weight: weight of `Selection.penalty`.
         reinforce_weight: weight of the score-function gradient of drawn selections.
         augment: what is changed of all images that the critic sees, of
@@ -82,6 +86,7 @@ class Trainer(keras.Model):
         selection: Selection | None = None,
         orthogonal_weight: float = 0.0,
         label_weight: float = 0.0,
+        information_weight: float = 0.0,
         l1_weight: float = 0.0,
         reinforce_weight: float = 0.0,
         augment: Sequence[str] = (),
@@ -105,6 +110,7 @@ class Trainer(keras.Model):
         self.selection = selection or Selection(generator, noise, group=1)
         self.orthogonal_weight = orthogonal_weight
         self.label_weight = label_weight
+        self.information_weight = information_weight
         self.l1_weight = l1_weight
         self.reinforce_weight = reinforce_weight
         self.augment = tuple(augment)
@@ -142,7 +148,9 @@ class Trainer(keras.Model):
 
         Returns:
             The mean of each of `objective.metrics` over the batch of all replicas;
-            `left_out` is not 0 if an update was; with labels `label_loss`, too.
+            `left_out` is not 0 if an update was; with labels `label_loss`, too, and
+            with discovered classes `information`: a lower bound of what images tell
+            of their class, in nats.
         """
         real, labels = batch["image"], batch.get("label")
         weights = values_of(self.generator.trainable_variables)
@@ -151,10 +159,11 @@ class Trainer(keras.Model):
             with tf.GradientTape(watch_accessed_variables=False) as drawing:
                 drawing.watch(weights)
                 latents = self._latents(real.shape[0], update)
-                drawn = self._draw(_with(latents, labels), update)
-            metrics = self._update_critic(real, drawn.images, labels, update)
+                classes = self._classes(real.shape[0], update)
+                drawn = self._draw(_with(latents, labels, classes), update)
+            metrics = self._update_critic(real, drawn.images, labels, classes, update)
             left_out += metrics.pop("left_out")
-        metrics |= self._update_generator(real, labels, drawn, drawing)
+        metrics |= self._update_generator(real, labels, classes, drawn, drawing)
         metrics["left_out"] += left_out
         if self.average_generator is not None:
             averaging.update(
@@ -175,6 +184,7 @@ class Trainer(keras.Model):
         real: tf.Tensor,
         fake: tf.Tensor,
         labels: tf.Tensor | None,
+        classes: tf.Tensor | None,
         update: int,
     ) -> dict[str, tf.Tensor]:
         draw = self.step * self.critic_steps + update
@@ -197,6 +207,18 @@ class Trainer(keras.Model):
             loss, values = gradients.add(
                 variables, compute, due=self._is_due(term), metrics=term.metrics
             )
+            metrics |= values
+            total += loss
+        if classes is not None:
+
+            def read() -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+                scores = self.critic.read(images["fake"])
+                misread = self._mean(losses.label_loss(classes, [scores]))
+                information = self._mean(tf.math.log([float(scores.shape[1])]))
+                values = {"information": information - misread}
+                return self.information_weight * misread, values
+
+            loss, values = gradients.add(variables, read)
             metrics |= values
             total += loss
         left_out = self._apply(
@@ -260,6 +282,7 @@ class Trainer(keras.Model):
         self,
         real: tf.Tensor,
         labels: tf.Tensor | None,
+        classes: tf.Tensor | None,
         drawn: Drawn,
         drawing: tf.GradientTape,
     ) -> dict[str, tf.Tensor]:
@@ -270,7 +293,14 @@ class Trainer(keras.Model):
             seen_real, seen_fake = self._augmented(real, fake, self.critic_steps)
             critic = functools.partial(self.critic, labels=labels)
             compared = (critic(seen_real),) if self.objective.pairs else ()
-            loss = self.objective.generator(critic(seen_fake), *compared)
+            if classes is None:
+                scores = critic(seen_fake)
+            else:
+                scores, read = self.critic.judge(seen_fake, labels)
+            loss = self.objective.generator(scores, *compared)
+            if classes is not None:
+                misread = losses.label_loss(classes, [read])
+                loss += self.information_weight * misread
             adversarial = self._mean(loss)
         own = self.generator.trainable_variables
         outputs, weights = [fake], [scoring.gradient(adversarial, fake)]
@@ -283,14 +313,16 @@ class Trainer(keras.Model):
             weights.append(self._mean_weights(self._lead(loss)))
         by_own = drawing.gradient(outputs, values_of(own), output_gradients=weights)
         gradients = Gradients(own, by_own)
-        unbounded = preferences = None
+        unbounded = preferences = behind = None
 
         def compute() -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-            nonlocal unbounded, preferences
+            nonlocal unbounded, preferences, behind
             unbounded, scores = self.encoder.read(real)
-            if labels is not None:
-                unbounded = self.encoder.centred(unbounded, labels)
-            latents = _with(tf.tanh(unbounded), labels)
+            found = None if classes is None else _chosen(scores[-1])
+            if scores:
+                behind = _with(labels, found)
+                unbounded = self.encoder.centred(unbounded, tf.stop_gradient(behind))
+            latents = _with(tf.tanh(unbounded), behind)
             drawn = self._draw(latents, self.critic_steps)
             errors = losses.reconstruction_loss(real, drawn.images)
             error = self._mean(errors)
@@ -300,8 +332,8 @@ class Trainer(keras.Model):
                 kernels = [v for v in self.generator.trainable_variables if v.ndim > 1]
                 alike = losses.orthogonality([tf.convert_to_tensor(k) for k in kernels])
                 loss += self.orthogonal_weight * self._mean(alike[tf.newaxis])
-            if labels is not None:
-                misread = losses.label_loss(labels, scores)
+            if scores:
+                misread = self._misread(labels, scores, classes, fake)
                 loss += self.label_weight * self._mean(misread)
             if drawn.penalty is not None:
                 loss += self.l1_weight * self._mean(drawn.penalty)
@@ -318,7 +350,7 @@ class Trainer(keras.Model):
                 lacking = self._mean(self.usage.shortfall(preferences))
                 loss += self.revival_weight * lacking
             values = {"reconstruction_error": per_value}
-            if labels is not None:
+            if scores:
                 values["label_loss"] = self._mean(misread)
             return loss, values
 
@@ -329,8 +361,8 @@ class Trainer(keras.Model):
         )
         if isinstance(self.prior, Posterior):
             self._follow_encoder(unbounded)
-        if labels is not None:
-            self._centre(unbounded, labels)
+        if behind is not None:
+            self._centre(unbounded, behind)
         for variable, value in drawn.averages:
             self._follow([variable], [value], FOLLOWING)
         for norm in self.generator.normalizers:
@@ -341,6 +373,27 @@ class Trainer(keras.Model):
             )
         loss = adversarial + reconstruction
         return {**metrics, "generator_loss": loss, "left_out": left_out}
+
+    def _misread(
+        self,
+        labels: tf.Tensor | None,
+        scores: list[tf.Tensor],
+        classes: tf.Tensor | None,
+        fake: tf.Tensor,
+    ) -> tf.Tensor:
+        """The encoder's loss in reading labels: `(batch,)`.
+
+        Args:
+            labels: of real images.
+            scores: what it reads of those.
+            classes: discovered ones, of fakes: nobody knows those of real images.
+            fake: the fakes.
+        """
+        if classes is None:
+            return losses.label_loss(labels, scores)
+        _, of_fakes = self.encoder.read(tf.stop_gradient(fake))
+        known = _with(labels, classes)
+        return losses.label_loss(known, [*scores[:-1], of_fakes[-1]])
 
     def _follow_encoder(self, unbounded: tf.Tensor) -> None:
         self._follow(
@@ -383,6 +436,17 @@ class Trainer(keras.Model):
         draw = self.step * self.critic_steps + update
         noise = getattr(self.noise, prior.noise)("latents", (prior.size,), draw, count)
         return prior.from_noise(tf.cast(noise, self.generator.variable_dtype))
+
+    def _classes(self, count: int, update: int) -> tf.Tensor | None:
+        """Discovered classes of the fakes of one update, one-hot; all as probable."""
+        if self.critic.class_fc is None:
+            return None
+        draw = self.step * self.critic_steps + update
+        number = self.critic.class_fc.units
+        noise = self.noise.uniform("classes", (), draw, count)
+        # Below 1, but its product with many classes may be rounded up.
+        drawn = tf.minimum(tf.cast(noise * number, tf.int32), number - 1)
+        return tf.one_hot(drawn, number, dtype=self.generator.variable_dtype)
 
     def _draw(self, latents: tf.Tensor, update: int) -> Drawn:
         """Draws with the selections of this step.
@@ -434,8 +498,7 @@ class Trainer(keras.Model):
     def _sum_over_replicas(self, metrics: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         replica = tf.distribute.get_replica_context()
         names = [*self.objective.metrics, "left_out"]
-        if "label_loss" in metrics:
-            names.append("label_loss")
+        names += [name for name in ("label_loss", "information") if name in metrics]
         stacked = tf.stack([metrics[name] for name in names])
         total = replica.all_reduce(tf.distribute.ReduceOp.SUM, stacked)
         return dict(zip(names, tf.unstack(total), strict=True))
@@ -445,8 +508,25 @@ class Trainer(keras.Model):
         raise NotImplementedError("Restore a trainer with hcm_tf.runs.checkpoint.")
 
 
-def _with(latents: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor:
-    """Latents with labels behind them, as a conditional generator takes them."""
-    if labels is None:
-        return latents
-    return tf.concat([latents, tf.cast(labels, latents.dtype)], axis=1)
+def _with(*parts: tf.Tensor | None) -> tf.Tensor:
+    """Latents with labels behind them, as a conditional generator takes them.
+
+    Args:
+        parts: latents, labels, discovered classes; None for what there is not.
+    """
+    first, *others = (part for part in parts if part is not None)
+    if not others:
+        return first
+    others = [tf.cast(part, first.dtype) for part in others]
+    return tf.concat([first, *others], axis=1)
+
+
+def _chosen(scores: tf.Tensor) -> tf.Tensor:
+    """The class of the highest score, one-hot, with the gradient of the softmax.
+
+    Straight-through (Bengio et al. 2013): reconstruction says which class would have
+    been better.
+    """
+    chances = tf.nn.softmax(scores)
+    hard = tf.one_hot(tf.argmax(scores, axis=1), scores.shape[1], dtype=scores.dtype)
+    return hard + chances - tf.stop_gradient(chances)
