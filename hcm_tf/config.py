@@ -368,6 +368,10 @@ class DataConfig:
         _check_fields(self)
         if (self.label or self.balanced) and not self.conditional:
             raise ValueError("`label` and `balanced` need `conditional`.")
+        if len(set(self.label)) < len(self.label):
+            raise ValueError(
+                f"`label` must name each label once. Received: {','.join(self.label)}"
+            )
         if not self.dataset or self.dataset == "folder:":
             raise ValueError(
                 "`dataset` must be avatars, folder:PATH or the name of a TensorFlow "

@@ -290,17 +290,7 @@ class Trainer(keras.Model):
         radius = self.selection.radius(self.step)  # Before the update counts it.
         with tf.GradientTape(watch_accessed_variables=False) as scoring:
             scoring.watch(fake)
-            seen_real, seen_fake = self._augmented(real, fake, self.critic_steps)
-            critic = functools.partial(self.critic, labels=labels)
-            compared = (critic(seen_real),) if self.objective.pairs else ()
-            if classes is None:
-                scores = critic(seen_fake)
-            else:
-                scores, read = self.critic.judge(seen_fake, labels)
-            loss = self.objective.generator(scores, *compared)
-            if classes is not None:
-                misread = losses.label_loss(classes, [read])
-                loss += self.information_weight * misread
+            loss, of_real = self._judge(real, fake, labels, classes)
             adversarial = self._mean(loss)
         own = self.generator.trainable_variables
         outputs, weights = [fake], [scoring.gradient(adversarial, fake)]
@@ -333,7 +323,7 @@ class Trainer(keras.Model):
                 alike = losses.orthogonality([tf.convert_to_tensor(k) for k in kernels])
                 loss += self.orthogonal_weight * self._mean(alike[tf.newaxis])
             if scores:
-                misread = self._misread(labels, scores, classes, fake)
+                misread = self._misread(labels, scores, classes, fake, of_real)
                 loss += self.label_weight * self._mean(misread)
             if drawn.penalty is not None:
                 loss += self.l1_weight * self._mean(drawn.penalty)
@@ -374,26 +364,57 @@ class Trainer(keras.Model):
         loss = adversarial + reconstruction
         return {**metrics, "generator_loss": loss, "left_out": left_out}
 
+    def _judge(
+        self,
+        real: tf.Tensor,
+        fake: tf.Tensor,
+        labels: tf.Tensor | None,
+        classes: tf.Tensor | None,
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """The generator's loss by the critic, and what that reads of real images.
+
+        Returns:
+            `(batch,)`; the chances of discovered classes, `(batch, discovered)`, or
+            None.
+        """
+        real, fake = self._augmented(real, fake, self.critic_steps)
+        if classes is None:
+            critic = functools.partial(self.critic, labels=labels)
+            compared = (critic(real),) if self.objective.pairs else ()
+            return self.objective.generator(critic(fake), *compared), None
+        scores, read = self.critic.judge(fake, labels)
+        real_scores, of_real = self.critic.judge(real, labels)
+        compared = (real_scores,) if self.objective.pairs else ()
+        loss = self.objective.generator(scores, *compared)
+        loss += self.information_weight * losses.label_loss(classes, [read])
+        return loss, tf.nn.softmax(of_real)
+
     def _misread(
         self,
         labels: tf.Tensor | None,
         scores: list[tf.Tensor],
         classes: tf.Tensor | None,
         fake: tf.Tensor,
+        of_real: tf.Tensor | None,
     ) -> tf.Tensor:
         """The encoder's loss in reading labels: `(batch,)`.
+
+        Nobody knows the discovered classes of real images: there the critic teaches,
+        whose trunk has learnt what real images are like; a network that knows fakes
+        alone is misled by what only they have.
 
         Args:
             labels: of real images.
             scores: what it reads of those.
-            classes: discovered ones, of fakes: nobody knows those of real images.
+            classes: discovered ones, of fakes.
             fake: the fakes.
+            of_real: what the critic reads of real images, `(batch, discovered)`.
         """
         if classes is None:
             return losses.label_loss(labels, scores)
         _, of_fakes = self.encoder.read(tf.stop_gradient(fake))
-        known = _with(labels, classes)
-        return losses.label_loss(known, [*scores[:-1], of_fakes[-1]])
+        misread = losses.label_loss(_with(labels, of_real), scores)
+        return misread + losses.label_loss(classes, of_fakes[-1:])
 
     def _follow_encoder(self, unbounded: tf.Tensor) -> None:
         self._follow(
