@@ -7,6 +7,7 @@ others 0 (one-hot). So whatever draws, records or explains a latent does it with
 
 import difflib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from absl import logging
@@ -17,6 +18,7 @@ from hcm_tf.errors import UserError
 
 DISCOVERED = "discovered"  # Name of the classes that training finds by itself.
 FEW = 20  # Images of a class below which a user is warned.
+LONGEST = 40  # Letters of an unknown name that are repeated.
 
 
 def width(labels: Sequence[Label]) -> int:
@@ -174,7 +176,8 @@ def parse(labels: Sequence[Label], texts: Sequence[str]) -> dict[int, int]:
             names = " or ".join(f"{labels[i].name}={one}" for i in places)
             raise UserError(f"--label={text}: several labels have it. Write {names}.")
         if not places or one not in labels[places[0]].classes:
-            raise UserError(f"--label={text}: {_known(labels, places, one)}")
+            some = [labels[index] for index in places]
+            raise UserError(f"--label={text}: {_known(some or labels, one)}.")
         found[places[0]] = labels[places[0]].classes.index(one)
     return found
 
@@ -194,13 +197,44 @@ def spellings(labels: Sequence[Label]) -> list[list[tuple[str, ...]]]:
     ]
 
 
-def _known(labels: Sequence[Label], places: Sequence[int], one: str) -> str:
-    some = [labels[index] for index in places] or labels
+def named(labels: Sequence[Label], classes: Any) -> dict[int, int]:
+    """Chosen classes from plain values, such as those of a session: as of `parse`.
+
+    Args:
+        labels: of the model.
+        classes: the name of a class by the name of its label, of some labels or none.
+
+    Raises:
+        ValueError: it is no such mapping, or the model has no such label or class.
+    """
+    if not isinstance(classes, dict):
+        raise ValueError("classes must be an object of a class for each label")
+    if classes and not labels:
+        raise ValueError(
+            "classes cannot be chosen: this run was trained without labels"
+        )
+    names = [label.name for label in labels]
+    found = {}
+    for name, one in classes.items():
+        if name not in names:
+            raise ValueError(
+                f"there is no label {name[:LONGEST]!r}; there are {', '.join(names)}"
+            )
+        index = names.index(name)
+        if one not in labels[index].classes:
+            # Strangers' text may be anything, of any length.
+            asked = one[:LONGEST] if isinstance(one, str) else ""
+            raise ValueError(f"{name}={asked!r}: {_known([labels[index]], asked)}")
+        found[index] = labels[index].classes.index(one)
+    return found
+
+
+def _known(some: Sequence[Label], one: str) -> str:
     classes = [name for label in some for name in label.classes]
     close = difflib.get_close_matches(one, classes, n=3)
     hint = f" Did you mean {' or '.join(close)}?" if close else ""
     listed = "; ".join(f"{label.name}: {', '.join(label.classes)}" for label in some)
-    return f"no such class.{hint} There are {listed}."
+    return f"no such class.{hint} There are {listed}"
 
 
 def replaced(

@@ -11,7 +11,7 @@ load_tensorflow()  # As every command does, so that the tests use its kernels.
 
 import tensorflow as tf  # noqa: E402
 
-from hcm_tf.config import ExperimentConfig, ModelConfig, TrainConfig  # noqa: E402
+from hcm_tf.config import ExperimentConfig, Label, ModelConfig, TrainConfig  # noqa: E402
 from hcm_tf.runs import checkpoint, experiment, run_directory  # noqa: E402
 
 tf.config.set_logical_device_configuration(
@@ -32,6 +32,12 @@ TINY = ExperimentConfig(
     train=TrainConfig(batch_size=4, ema_decay=0.9),
 )
 
+# Two labels, of which a class bears the same name.
+LABELS = (
+    Label("shape", ("round", "square", "none"), (0.5, 0.3, 0.2)),
+    Label("hat_color", ("none", "red=hot"), (0.6, 0.4)),
+)
+
 
 @pytest.fixture(scope="session")
 def tiny_config() -> ExperimentConfig:
@@ -42,6 +48,17 @@ def tiny_config() -> ExperimentConfig:
 def tiny_run(tmp_path_factory):
     """A run directory with one checkpoint, of networks that were never trained."""
     return write_run(tmp_path_factory.mktemp("run"), TINY)
+
+
+@pytest.fixture(scope="session")
+def labelled_run(tmp_path_factory):
+    """Such a run of networks that draw by LABELS, of Gaussian latents."""
+    config = dataclasses.replace(
+        TINY,
+        model=dataclasses.replace(TINY.model, labels=LABELS),
+        train=dataclasses.replace(TINY.train, latents="posterior"),
+    )
+    return write_run(tmp_path_factory.mktemp("run"), config)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 
 import numpy as np
 import pytest
@@ -50,6 +51,38 @@ def test_labels_are_those_of_the_data():
         dataclasses.replace(images(), label_names={"hat": ["none", "red=hot"]}),
     )
     assert only.name == "hat"
+
+
+def test_plain_values_choose_classes():
+    assert labels.named(KNOWN, {}) == {}
+    assert labels.named((), {}) == {}
+    found = labels.named(KNOWN, {"hat": "red=hot", "shape": "none"})
+    assert found == {1: 1, 0: 2}
+
+
+@pytest.mark.parametrize(
+    ("known", "classes", "told"),
+    [
+        (KNOWN, {"shoe": "red"}, "there is no label 'shoe'; there are shape, hat"),
+        (
+            KNOWN,
+            {"shape": "squared"},
+            "shape='squared': no such class. Did you mean square? There are shape: "
+            "round, square, none",
+        ),
+        (KNOWN, {"hat": "round"}, "hat='round': no such class. There are hat: none"),
+        (KNOWN, {"hat": None}, "hat='': no such class"),
+        (KNOWN, {"\x1b[31m\n": "x"}, "there is no label '\\x1b[31m\\n'"),
+        (KNOWN, {"hat": "\n" * 99}, "hat='" + 40 * "\\n" + "': no such class"),
+        (KNOWN, ["hat"], "classes must be an object"),
+        (KNOWN, None, "classes must be an object"),
+        ((), {"hat": "none"}, "this run was trained without labels"),
+    ],
+)
+def test_plain_values_that_choose_nothing_are_one_line(known, classes, told):
+    with pytest.raises(ValueError, match=re.escape(told)) as caught:
+        labels.named(known, classes)
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize(

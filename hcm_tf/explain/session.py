@@ -4,6 +4,9 @@ The picture is a function of the session, here and in the browser
 (`studio/page/compose.js`); `session.schema.json` has its form. A session belongs to one
 set of weights. What its changes mean, level by level from the lowest:
 
+Of a conditional model an origin may choose classes: its latent stays, and the picture,
+with every decision that is recorded of it, is that of the latent as those classes.
+
 With recorded gates a change multiplies what the changes below have left of a unit, and
 the picture changes by just the difference that this makes. A moved unit's picture is
 cut out and pasted elsewhere. A swap removes all units at a cell and adds those that a
@@ -18,11 +21,13 @@ import dataclasses
 import json
 import math
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from hcm_tf import labels
+from hcm_tf.config import Label
 from hcm_tf.errors import UserError
 from hcm_tf.explain.decoder import Decoder, Recording
 from hcm_tf.explain.edits import Edit, shift
@@ -104,20 +109,28 @@ def read(path: str | pathlib.Path, run: Run) -> Session:
             "it was made with."
         )
     try:
-        return parse(found, run.generator.levels, run.prior.size)
+        return parse(
+            *(found, run.generator.levels, run.prior.size), run.config.model.labels
+        )
     except KeyError as error:
         raise UserError(f"{path} is damaged: {error.args[0]} is missing.") from error
     except (TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged: {error}.") from error
 
 
-def parse(found: dict[str, Any], levels: tuple[Level, ...], size: int) -> Session:
+def parse(
+    found: dict[str, Any],
+    levels: tuple[Level, ...],
+    size: int,
+    known: Sequence[Label] = (),
+) -> Session:
     """A session from plain values, checked as `session.schema.json` would.
 
     Args:
         found: the values.
         levels: of the generator; places and moves must be inside.
-        size: length of a latent.
+        size: length of a latent, with the labels behind it.
+        known: the generator's labels.
 
     Raises:
         KeyError, TypeError, ValueError: something is missing, of another type, or out
@@ -126,25 +139,35 @@ def parse(found: dict[str, Any], levels: tuple[Level, ...], size: int) -> Sessio
     if type(found["anew"]) is not bool:
         raise TypeError("anew must be true or false")
     for pin in _list(found, "pins", MOST_PINS):
-        _origin(pin, size)
+        _origin(pin, size, known)
     changes = [
-        _change(entry, levels, size) for entry in _list(found, "edits", MOST_CHANGES)
+        _change(entry, levels, size, known)
+        for entry in _list(found, "edits", MOST_CHANGES)
     ]
     return Session(
-        origin=_origin(found["origin"], size),
+        origin=_origin(found["origin"], size, known),
         anew=found["anew"],
         changes=tuple(change for change, on in changes if on),
     )
 
 
 def latent_of(origin: Origin, run: Run) -> np.ndarray:
-    """The latent of an origin: float32 `(size,)`.
+    """The latent of an origin, with the labels behind it: float32 `(size,)`.
 
     Args:
         origin: of a seed, of the way from a seed to an `other`, or a `latent` itself:
             base64 of signed integers of 24 bits, little-endian, in units of 2**-23.
-        run: has the prior.
+            Its `classes`, by the names of their labels, stand behind it instead of
+            those that it would have.
+        run: has the prior and the labels.
     """
+    known, latent = run.config.model.labels, _unchosen(origin, run)
+    chosen = labels.named(known, origin.get("classes", {}))
+    return labels.replaced(known, latent[None], chosen)[0] if chosen else latent
+
+
+def _unchosen(origin: Origin, run: Run) -> np.ndarray:
+    """The latent of an origin as if it chose no class."""
     if "latent" in origin:
         raw = np.frombuffer(base64.b64decode(origin["latent"]), np.uint8)
         low, middle, high = raw.reshape(-1, 3).astype("int32").T
@@ -278,7 +301,9 @@ def _list(found: dict[str, Any], name: str, most: int) -> list:
     return found[name]
 
 
-def _change(entry: Any, levels: tuple[Level, ...], size: int) -> tuple[Change, bool]:
+def _change(
+    entry: Any, levels: tuple[Level, ...], size: int, known: Sequence[Label]
+) -> tuple[Change, bool]:
     if not isinstance(entry, dict):
         raise TypeError("an edit must be an object")
     kind = entry["do"]
@@ -296,14 +321,16 @@ def _change(entry: Any, levels: tuple[Level, ...], size: int) -> tuple[Change, b
         factor=_number(entry, "factor", -LARGEST_FACTOR, LARGEST_FACTOR),
         rows=_integer(entry, "rows", -shape[0], shape[0]),
         columns=_integer(entry, "columns", -shape[1], shape[1]),
-        donor=None if kind == "change" else _origin(entry["donor"], size),
+        donor=None if kind == "change" else _origin(entry["donor"], size, known),
     )
     return change, entry["on"]
 
 
-def _origin(origin: Any, size: int) -> Origin:
+def _origin(origin: Any, size: int, known: Sequence[Label]) -> Origin:
     if not isinstance(origin, dict):
         raise TypeError("an origin must be an object")
+    classes = origin.get("classes", {})
+    chosen = {"classes": classes} if labels.named(known, classes) else {}
     if "latent" in origin:
         latent = origin["latent"]
         try:
@@ -312,7 +339,7 @@ def _origin(origin: Any, size: int) -> Origin:
             raise ValueError("latent must be base64") from error
         if length != size * BITS // 8:
             raise ValueError(f"latent must have {size} entries of {BITS} bits")
-        return {"latent": latent}
+        return {"latent": latent, **chosen}
     plain = {
         "seed": _integer(origin, "seed", -(2**31), 2**31 - 1),
         "truncation": _number(origin, "truncation", 0, 1),
@@ -320,7 +347,7 @@ def _origin(origin: Any, size: int) -> Origin:
     if "share" in origin or "other" in origin:
         plain["other"] = _integer(origin, "other", -(2**31), 2**31 - 1)
         plain["share"] = _number(origin, "share", 0, 1)
-    return plain
+    return plain | chosen
 
 
 def _integer(holder: dict[str, Any], name: str, low: int, high: int) -> int:

@@ -4,8 +4,40 @@
 codes themselves go through, so that the two share no arithmetic.
 """
 
+import base64
+
 import numpy as np
 import tensorflow as tf
+
+
+def latent(origin, prior, names):
+    """The latent of an origin of one seed, or of a latent, that chooses classes.
+
+    Args:
+        origin: as in the file.
+        prior: draws the latents, and by numbers the labels behind them.
+        names: of every label, its name and those of its classes.
+    """
+    chosen = origin.get("classes", {})
+    if "latent" not in origin:
+        asked = [
+            classes.index(chosen[name]) if name in chosen else -1
+            for name, classes in names
+        ]
+        seeds = np.array([origin["seed"]], "int32")
+        return prior.from_seeds(seeds, origin["truncation"], np.array([asked]))[0]
+    raw = base64.b64decode(origin["latent"])
+    entries = [
+        int.from_bytes(raw[start : start + 3], "little", signed=True) / 2**23
+        for start in range(0, len(raw), 3)
+    ]
+    place = len(entries) - sum(len(classes) for _, classes in names)
+    for name, classes in names:
+        for one in classes:
+            if name in chosen:
+                entries[place] = float(one == chosen[name])
+            place += 1
+    return np.array(entries, "float32")
 
 
 def recorded(decoder, recording, edits, donors):

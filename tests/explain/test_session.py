@@ -3,6 +3,7 @@
 import base64
 import copy
 import json
+import re
 
 import jsonschema
 import numpy as np
@@ -240,6 +241,111 @@ def test_origins(run, decoder):
     np.testing.assert_array_equal(
         session.latent_of(seed, run), run.prior.from_seeds(numbers(7, 1), 0.5)[0]
     )
+
+
+CHOICES = (
+    {},
+    {"shape": "none"},
+    {"hat_color": "none", "shape": "square"},
+    {"hat_color": "red=hot"},
+)
+
+
+@pytest.fixture(scope="module")
+def labelled(labelled_run):
+    """(run, decoder, names of its labels and their classes)."""
+    run = load(labelled_run)
+    names = [(one.name, one.classes) for one in run.config.model.labels]
+    return run, Decoder(run.generator, progress=False), names
+
+
+@pytest.mark.parametrize("classes", CHOICES)
+def test_origins_choose_classes(labelled, classes):
+    run, _, names = labelled
+    raw = np.random.default_rng(0).integers(0, 256, 3 * run.prior.size, np.uint8)
+    origins = [
+        *({"seed": seed, "truncation": 0.5} for seed in (-7, 0, 2**31 - 1)),
+        {"latent": base64.b64encode(raw).decode()},
+    ]
+    for origin in origins:
+        origin = {**origin, "classes": classes}
+        expected = reference.latent(origin, run.prior, names)
+        np.testing.assert_array_equal(session.latent_of(origin, run), expected)
+
+
+def test_a_way_keeps_the_chosen_classes(labelled):
+    run, _, _ = labelled
+    size = run.config.model.latent_size
+    way = {"seed": 3, "other": 9, "share": 0.25, "truncation": 0.5}
+    mixed = session.latent_of(way, run)
+    found = session.latent_of({**way, "classes": {"shape": "square"}}, run)
+    np.testing.assert_array_equal(found[:size], mixed[:size])
+    np.testing.assert_array_equal(found[size : size + 3], [0, 1, 0])
+    np.testing.assert_array_equal(found[size + 3 :], mixed[size + 3 :])
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_session_of_classes_is_the_plain_reference(labelled, state, tmp_path, anew):
+    run, decoder, names = labelled
+    random = np.random.default_rng(1)
+    draw_plainly = reference.anew if anew else reference.recorded
+    path = tmp_path / "session.json"
+    drawn = []
+    for classes in CHOICES:
+        origin = {"seed": 3, "truncation": 1, "classes": classes}
+        latent = np.asarray(reference.latent(origin, run.prior, names))
+        recording = decoder.record(latent[None])[0]
+        changes, _ = random_edits(random, run, decoder, recording, 5)
+        donors = []
+        for change in changes:
+            if change["do"] == "change":
+                donors.append(None)
+                continue
+            change["donor"] |= {"classes": CHOICES[random.integers(4)]}
+            latent = np.asarray(reference.latent(change["donor"], run.prior, names))
+            donors.append(decoder.record(latent[None])[0])
+        values = state(*changes, origin=origin, anew=anew)
+        values["model"] = model_hash(run.generator)
+        jsonschema.validate(values, SCHEMA)
+        path.write_text(json.dumps(values))
+        found = session.compose(run, decoder, session.read(path, run))
+        close(found.after, draw_plainly(decoder, recording, changes, donors))
+        close(found.before, recording.logits)
+        drawn.append(found.before)
+    # The same latent as shape=none and as shape=square.
+    assert np.abs(drawn[1] - drawn[2]).max() > 1e-2 * np.abs(drawn[1]).max()
+
+
+@pytest.mark.parametrize(
+    ("classes", "said"),
+    [
+        ({"hat": "none"}, "there is no label 'hat'; there are shape, hat_color."),
+        ({"shape": "red"}, "There are shape: round, square, none."),
+        ({"shape": 1}, "no such class. There are shape: round, square, none."),
+        (["shape"], "classes must be an object"),
+        (None, "classes must be an object"),
+    ],
+)
+def test_classes_that_there_are_not_are_said(labelled, state, tmp_path, classes, said):
+    run, _, _ = labelled
+    wrong = {"seed": 3, "truncation": 1, "classes": classes}
+    path = tmp_path / "session.json"
+    donated = {"do": "swap", "level": 0, "unit": 0, "factor": 1, "rows": 0}
+    donated |= {"columns": 0, "on": True, "donor": wrong}
+    for values in ({"origin": wrong}, {"pins": [wrong]}, {"edits": [donated]}):
+        values = state(**values) | {"model": model_hash(run.generator)}
+        path.write_text(json.dumps(values))
+        with pytest.raises(UserError, match=re.escape(said)) as caught:
+            session.read(path, run)
+        assert str(caught.value).isprintable()
+
+
+def test_a_model_without_labels_has_no_classes(state, run, tmp_path):
+    path = tmp_path / "session.json"
+    origin = {"seed": 3, "truncation": 1, "classes": {"shape": "round"}}
+    path.write_text(json.dumps(state(origin=origin)))
+    with pytest.raises(UserError, match="this run was trained without labels"):
+        session.read(path, run)
 
 
 def test_the_command_writes_the_picture(
