@@ -34,7 +34,7 @@ USES = {
     "explain": (
         "command config data errors files images labels networks prior runs startup"
     ),
-    "studio": "command errors explain files layers networks prior runs startup",
+    "studio": "command errors explain files labels layers networks prior runs startup",
     "evaluate": (
         "command config data errors explain features files images labels metrics "
         "networks prior runs startup version"

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hcm_tf import labels
 from hcm_tf.explain import names
 from hcm_tf.studio.engine import Engine, Picture, sparse
 
@@ -68,7 +69,9 @@ class Api:
 
     def _trace(self, values: dict, arrays: dict) -> Message:
         latent = _floats(arrays, "latent", self.engine.run.prior.size)
-        return self._picture(self.engine.trace(np.clip(latent, -1, 1)))
+        known = self.engine.run.config.model.labels
+        chosen = labels.named(known, values.get("classes", {}))
+        return self._picture(self.engine.trace(np.clip(latent, -1, 1), chosen))
 
     def _redraw(self, values: dict, arrays: dict) -> Message:
         level = self._level(values)

@@ -1,11 +1,13 @@
 """The studio's engine in TensorFlow: what `page/engine.js` describes, for any run."""
 
 import collections
+import dataclasses
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from hcm_tf import labels
 from hcm_tf.explain.attribution import credit
 from hcm_tf.explain.choice import Choice, choose
 from hcm_tf.explain.decoder import Decoder, Recording
@@ -61,6 +63,9 @@ class Engine:
             "channels": self.shape[2],
             "latentSize": self.run.prior.size,
             "prior": self.run.prior.noise,
+            "labels": [
+                dataclasses.asdict(label) for label in self.run.config.model.labels
+            ],
             "levels": [
                 {
                     "name": level.name,
@@ -86,8 +91,13 @@ class Engine:
         """The latent on the way from one seed's to another's; see `prior.towards`."""
         return towards(self.run.prior, seed, other, share, truncation)
 
-    def trace(self, latent: np.ndarray) -> Picture:
-        """Draws and records a latent."""
+    def trace(
+        self, latent: np.ndarray, chosen: dict[int, int] | None = None
+    ) -> Picture:
+        """Draws and records a latent, as the chosen classes: see `labels.named`."""
+        if chosen:
+            known = self.run.config.model.labels
+            latent = labels.replaced(known, latent[None], chosen)[0]
         return self._keep(0, self.decoder.record(latent[None])[0])
 
     def redraw(self, level: int, index: np.ndarray, value: np.ndarray) -> Picture:
@@ -157,10 +167,15 @@ class Engine:
         return encode(self.run.encoder, pixels.reshape(1, *self.shape))[0]
 
     def slope(self, latent: np.ndarray, pixels: np.ndarray) -> tuple[float, np.ndarray]:
-        """Mean squared error of a latent's picture to another, and its gradient."""
+        """Mean squared error of a latent's picture to another, and its gradient.
+
+        Labels behind the latent have none: they are no matter of degree.
+        """
         target = tf.constant(pixels.reshape(1, *self.shape))
         error, gradient = self._slope(tf.constant(latent[None]), target)
-        return float(error), gradient[0].numpy()
+        gradient = np.array(gradient[0])
+        gradient[self.run.config.model.latent_size :] = 0
+        return float(error), gradient
 
     @tf.function
     def _slope(self, latent: tf.Tensor, target: tf.Tensor) -> tuple:

@@ -9,6 +9,7 @@ import numpy as np
 from hcm_tf.errors import UserError
 from hcm_tf.layers import EqualizedConv2D, EqualizedDense
 from hcm_tf.networks.blocks import DownBlock, GeneratorBlock
+from hcm_tf.prior import without_labels
 from hcm_tf.studio import wire
 from hcm_tf.studio.engine import Engine
 
@@ -22,8 +23,8 @@ def pack(engine: Engine) -> bytes:
     """The file of a run, little-endian; values that half precision holds in it.
 
     Raises:
-        UserError: the networks are too large for a browser, normalised, or draw by
-            labels, or a level's rule is not among KNOWN.
+        UserError: the networks are too large for a browser, or normalised, or a
+            level's rule is not among KNOWN.
     """
     generator, encoder = engine.run.generator, engine.run.encoder
     for level in generator.levels:
@@ -33,11 +34,6 @@ def pack(engine: Engine) -> bytes:
                 f"{level.name} does. Use the studio with a server: "
                 "python -m hcm_tf.studio."
             )
-    if generator.classes:
-        raise UserError(
-            "the browser cannot draw by labels (--conditional). Use the studio with a "
-            "server: python -m hcm_tf.studio."
-        )
     if generator.normalizers:
         raise UserError(
             "the browser cannot draw what is normalised (--normalizer). Use the studio "
@@ -50,6 +46,12 @@ def pack(engine: Engine) -> bytes:
         "encoder/fc": encoder.fc,
         "encoder/image": encoder.trunk.from_image,
     }
+    if generator.classes:
+        layers |= {
+            "label_fc": generator.label_fc,
+            "label_preferences": generator.label_preferences,
+            "encoder/label_fc": encoder.label_fc,
+        }
     for block in (*generator.blocks, *encoder.trunk.blocks):
         layers |= _of_block(block)
     arrays, scales = {}, {}
@@ -58,9 +60,12 @@ def pack(engine: Engine) -> bytes:
         scales[f"{name}/kernel"] = layer.scale
         if isinstance(layer, EqualizedDense):
             arrays[f"{name}/bias"] = np.asarray(layer.bias)
-    if engine.run.prior.noise == "normal":
-        arrays["prior/mean"] = np.asarray(engine.run.prior.mean)
-        arrays["prior/factor"] = np.asarray(engine.run.prior.factor)
+    if generator.classes:
+        arrays["encoder/offsets"] = np.asarray(encoder.offsets)
+    prior = without_labels(engine.run.prior)
+    if prior.noise == "normal":
+        arrays["prior/mean"] = np.asarray(prior.mean)
+        arrays["prior/factor"] = np.asarray(prior.factor)
     weights = sum(array.size for array in arrays.values())
     if weights > MOST_WEIGHTS:
         raise UserError(

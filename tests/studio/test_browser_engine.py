@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from studio_pages import PIXELS, host, opened
 
+from hcm_tf import labels
 from hcm_tf.config import ModelConfig
 from hcm_tf.errors import UserError
 from hcm_tf.runs.checkpoint import load
@@ -74,16 +75,29 @@ MODELS = {
         latent_size=4,
         sparsity=("dense", "reinforce", "l1"),
     ),
-    "avatars64": None,
 }
+RUNS = [*MODELS, "labels", "labels, normal noise", "avatars64"]
+LABELLED = RUNS[-3:-1]
 
 
-@pytest.fixture(scope="module", params=MODELS)
-def both(request, browser, make_run, tmp_path_factory):
+@pytest.fixture(scope="module", params=RUNS)
+def both(request, browser, make_run, labelled_run, tmp_path_factory):
     """(TensorFlow's engine, the browser's) of one run."""
-    config = MODELS[request.param]
-    run = "pretrained/avatars64" if config is None else make_run(model=config)
-    engine = Engine(load(run), "tested")
+    run_dir = {
+        "avatars64": lambda: "pretrained/avatars64",
+        "labels": lambda: make_run(model=load(labelled_run).config.model),
+        "labels, normal noise": lambda: labelled_run,
+    }.get(request.param, lambda: make_run(model=MODELS[request.param]))()
+    run = load(run_dir)
+    if request.param in LABELLED:
+        # What training finds, and untrained networks have 0 of.
+        random = np.random.default_rng(0)
+        for values in (
+            *(run.generator.label_fc.bias, run.generator.label_preferences.bias),
+            *(run.encoder.label_fc.bias, run.encoder.offsets),
+        ):
+            values.assign(random.normal(size=values.shape))
+    engine = Engine(run, "tested")
     directory = tmp_path_factory.mktemp("site")
     site.write(directory, engine)
     with host(directory) as address, opened(browser, address) as page:
@@ -260,6 +274,55 @@ def test_forgotten_pictures_are_said(both):
         {"id": first["id"], "latent": first["latent"].tolist()},
     )
     assert told == "Forgotten"
+
+
+@pytest.mark.parametrize("both", LABELLED, indirect=True)
+def test_classes_that_are_chosen(both):
+    engine, browser = both
+    known = engine.run.config.model.labels
+    drawn = set()
+    for seed in (0, -7):
+        latent = engine.latent_of(seed, 1.0)
+        for shape, hat in [("round", "none"), ("square", None), (None, "red=hot")]:
+            asked = {"shape": shape, "hat_color": hat}
+            asked = {name: one for name, one in asked.items() if one}
+            ours = engine.trace(latent, labels.named(known, asked)).recording
+            theirs = browser.trace(latent, asked)
+            np.testing.assert_array_equal(theirs["latent"], ours.latent)
+            close(theirs["logits"], ours.logits)
+            for units, code in zip(theirs["codes"], ours.codes, strict=True):
+                np.testing.assert_array_equal(units["index"], np.flatnonzero(code))
+            drawn.add(tuple(theirs["codes"][0]["index"]))
+    assert len(drawn) > 3
+
+
+@pytest.mark.parametrize("both", LABELLED, indirect=True)
+def test_seeds_decide_the_same_classes(both):
+    engine, browser = both
+    size = engine.run.config.model.latent_size
+    found = {}
+    for seed in range(-20, 20):
+        behind = engine.latent_of(seed, 1.0)[size:]
+        np.testing.assert_array_equal(browser.latentOf(seed, 1.0)[size:], behind)
+        found[tuple(behind)] = seed
+    assert len(found) > 4
+    one, other, *_ = found.values()
+    close(browser.towards(one, other, 0.3, 1.0), engine.towards(one, other, 0.3, 1.0))
+
+
+@pytest.mark.parametrize("both", LABELLED, indirect=True)
+def test_labels_are_read_from_pixels(both):
+    engine, browser = both
+    random = np.random.default_rng(2)
+    size = engine.run.config.model.latent_size
+    read = set()
+    for _ in range(12):
+        pixels = random.uniform(-1, 1, 3) * np.ones(engine.shape)
+        pixels = pixels.astype("float32")
+        expected = engine.encode(pixels)
+        close(browser.encode(pixels), expected)
+        read.add(tuple(expected[size:]))
+    assert len(read) > 1
 
 
 def test_what_is_too_large_is_refused_by_name(tiny_run, monkeypatch):

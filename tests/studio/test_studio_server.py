@@ -59,6 +59,73 @@ def post(studio, verb, body=b"", path=None, **headers):
 
 
 @pytest.fixture(scope="module")
+def labelled(labelled_run):
+    """The studio of a run that draws by labels."""
+    studio = Studio(Api(Engine(load(labelled_run), "tiny"), labelled_run))
+    studio.port = PORT
+    return studio
+
+
+def trace_as(studio, latent, classes):
+    return post(studio, "trace", wire.pack({"classes": classes}, {"latent": latent}))
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [{}, {"shape": "square"}, {"hat_color": "red=hot", "shape": "none"}],
+)
+def test_a_class_is_what_sample_draws_of_it(labelled, classes):
+    run = labelled.api.engine.run
+    own = draw(run.prior, 3, 1)
+    response = trace_as(labelled, own[0], classes)
+    found = wire.unpack(response.data)[1]
+    asked = run.choose([f"{name}={one}" for name, one in classes.items()])
+    np.testing.assert_array_equal(found["latent"], draw(asked.prior, 3, 1)[0])
+    np.testing.assert_allclose(
+        np.tanh(found["logits"]), asked.sample(1, seed=3).ravel(), atol=1e-6
+    )
+
+
+def test_the_model_tells_its_labels(labelled, studio):
+    model = labelled.api.engine.model
+    assert [one["name"] for one in model["labels"]] == ["shape", "hat_color"]
+    assert model["labels"][0]["classes"] == ("round", "square", "none")
+    assert model["latentSize"] == 6 + 3 + 2
+    assert studio.api.engine.model["labels"] == []
+
+
+@pytest.mark.parametrize(
+    ("classes", "said"),
+    [
+        ({"hat": "none"}, "there is no label 'hat'; there are shape, hat_color."),
+        (
+            {"shape": "squares"},
+            "shape='squares': no such class. Did you mean square? There are shape: "
+            "round, square, none.",
+        ),
+        ("square", "classes must be an object of a class for each label."),
+    ],
+)
+def test_classes_that_there_are_not_are_refused(labelled, classes, said):
+    response = trace_as(labelled, np.zeros(11, "float32"), classes)
+    assert (response.status_code, response.text) == (400, said)
+
+
+def test_a_model_without_labels_refuses_classes(studio):
+    response = trace_as(studio, np.zeros(6, "float32"), {"shape": "square"})
+    assert response.status_code == 400
+    assert "this run was trained without labels" in response.text
+
+
+def test_labels_have_no_slope(labelled):
+    engine = labelled.api.engine
+    pixels = np.zeros(engine.shape, "float32")
+    _, gradient = engine.slope(engine.latent_of(3, 1.0), pixels)
+    assert np.all(gradient[:6] != 0)
+    np.testing.assert_array_equal(gradient[6:], 0)
+
+
+@pytest.fixture(scope="module")
 def picture(ask):
     asked = {"seed": 3, "other": 3, "share": 0, "truncation": 0.7}
     _, found = ask("latent", asked)

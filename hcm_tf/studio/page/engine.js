@@ -9,7 +9,9 @@
  *   functions of its own, which compete there; otherwise the positions of a map compete.
  *   cell: pixels a side; reach: cells to each side.
  * @typedef {{hash: string, name: string, imageSize: number, channels: number,
- *   latentSize: number, prior: string, levels: Level[]}} Model
+ *   latentSize: number, prior: string, levels: Level[],
+ *   labels: {name: string, classes: string[], shares: number[]}[]}} Model  latentSize: with
+ *   the labels, which stand behind a latent, for every class a number; see labels.py.
  * @typedef {{index: Uint32Array, value: Float32Array}} Units
  * @typedef {{id: number, latent: ?Float32Array, codes: (?Units)[], logits: Float32Array}}
  *   Picture  logits: the image before tanh, size * size * channels. Gates of the last 32
@@ -24,7 +26,8 @@
  * @property {(seed: number, truncation: number) => Promise<Float32Array>} latentOf
  * @property {(seed: number, other: number, share: number, truncation: number) =>
  *   Promise<Float32Array>} towards  On the way from a seed's latent to another's.
- * @property {(latent: Float32Array) => Promise<Picture>} trace
+ * @property {(latent: Float32Array, classes?: Object<string, string>) => Promise<Picture>}
+ *   trace  As the chosen classes, by their labels' names, whatever stands behind the latent.
  * @property {(id: number, level: number, codes: Units[]) => Promise<Float32Array[]>} replay
  *   Logits of each code, at most 16, through the recorded gates of picture `id`.
  * @property {(level: number, code: Units) => Promise<Picture>} redraw
@@ -40,7 +43,8 @@
  * @property {(pixels: Float32Array) => Promise<Float32Array>} encode  [-1, 1] to a latent.
  * @property {(latent: Float32Array, pixels: Float32Array) =>
  *   Promise<{error: number, gradient: Float32Array}>} slope
- *   Mean squared error of the latent's picture to pixels in [-1, 1], and its gradient.
+ *   Mean squared error of the latent's picture to pixels in [-1, 1], and its gradient;
+ *   0 for labels.
  * @property {() => Promise<Object<string, string>>} readNames  By key, see names.js.
  * @property {(names: Object<string, string>) => Promise<void>} writeNames
  */

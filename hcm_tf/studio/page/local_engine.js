@@ -1,6 +1,7 @@
 /** The engine's verbs on a network in the same thread; see engine.js. */
 
 import { blankMap } from "./convolution.js";
+import { freeSize, withClasses } from "./labels.js";
 import { Network } from "./network.js";
 import { Prior } from "./prior.js";
 import { unpack } from "./wire.js";
@@ -14,7 +15,7 @@ export class LocalEngine {
     const { scales, ...model } = values;
     for (const [name, scale] of Object.entries(scales)) arrays[name] = scaled(arrays[name], scale);
     this.model = model;
-    this.prior = new Prior(model.prior, model.latentSize, arrays["prior/mean"], arrays["prior/factor"]);
+    this.prior = new Prior(model.prior, freeSize(model), arrays["prior/mean"], arrays["prior/factor"], model.labels);
     this.network = new Network(model, arrays);
     this.recordings = new Map();
     this.next = 1;
@@ -28,8 +29,8 @@ export class LocalEngine {
     return this.prior.towards(seed, other, share, truncation);
   }
 
-  trace(latent) {
-    return this.keep(this.network.trace(latent));
+  trace(latent, classes = {}) {
+    return this.keep(this.network.trace(withClasses(latent, classes, this.model)));
   }
 
   redraw(level, code) {

@@ -4,6 +4,8 @@
  */
 
 import { addDoubled, blankMap, convolve, convolveBack, doubleConvolve, doubleConvolveBack, doublingKernel, halve, placeConvolve, placeConvolveBack } from "./convolution.js";
+import { freeSize } from "./labels.js";
+import { joined } from "./prior.js";
 
 const GRID = 4;
 const NEGATIVE_SLOPE = 0.2;
@@ -13,10 +15,12 @@ const NEGATIVE_SLOPE = 0.2;
  *
  * @typedef {{first: Uint8Array, second: Uint8Array, kept: Uint8Array}} Gates
  * @typedef {{lowest: number, latent: ?Float32Array, hidden: ?Float32Array,
+ *   preferred: ?Float32Array,
  *   responses: import("./convolution.js").FeatureMap[],
  *   codes: import("./convolution.js").FeatureMap[], gates: Gates[], logits: Float32Array}}
  *   Recording  Levels below `lowest` have no response, code or gates. hidden: what the
- *   attributes' convolution takes.
+ *   attributes' convolution takes. preferred: how much of each attribute the classes
+ *   prefer; null without labels.
  */
 
 export class Network {
@@ -28,7 +32,11 @@ export class Network {
     this.levels = model.levels;
     this.size = model.imageSize;
     this.channels = model.channels;
-    this.fc = { kernel: arrays["fc/kernel"], bias: arrays["fc/bias"] };
+    const layer = (name) => arrays[`${name}/kernel`] && { kernel: arrays[`${name}/kernel`], bias: arrays[`${name}/bias`] };
+    this.fc = layer("fc");
+    this.labelFc = layer("label_fc");
+    this.labelPreferences = layer("label_preferences");
+    this.free = freeSize(model);
     const inputs = this.fc.bias.length / (GRID * GRID);
     this.attributes = shaped(arrays["attributes/kernel"], inputs, this.levels[0].channels);
     this.blocks = [...this.levels, null].slice(1).map((level, number) => {
@@ -48,24 +56,32 @@ export class Network {
     });
     this.image = shaped(arrays["image/kernel"], this.blocks.at(-1).outputs, this.channels);
     this.trunk = trunk(arrays, this.channels);
-    this.encoderFc = { kernel: arrays["encoder/fc/kernel"], bias: arrays["encoder/fc/bias"] };
+    this.encoderFc = layer("encoder/fc");
+    this.encoderLabelFc = layer("encoder/label_fc");
+    this.encoderOffsets = arrays["encoder/offsets"];
+    this.labels = model.labels;
   }
 
   /** @returns {Recording} of a latent. */
   trace(latent) {
     const hidden = blankMap(GRID, this.fc.bias.length / (GRID * GRID));
-    hidden.values.set(rectify(dense(latent, this.fc)));
+    const labels = latent.subarray(this.free);
+    const sums = dense(latent.subarray(0, this.free), this.fc);
+    if (this.labelFc) add(sums, dense(labels, this.labelFc));
+    hidden.values.set(rectify(sums));
     const response = convolve(hidden, this.attributes);
+    const preferred = this.labelFc ? dense(labels, this.labelPreferences).map((value) => 2 / (1 + Math.exp(-value))) : null;
+    if (preferred) multiply(response.values, preferred);
     rectify(response.values);
     const code = blankMap(GRID, response.channels);
     code.values.set(response.values);
     gated(code.values, channelTopK(response, this.levels[0].k));
-    return { latent, hidden: hidden.values, ...this.draw(0, code, response) };
+    return { latent, hidden: hidden.values, preferred, ...this.draw(0, code, response) };
   }
 
   /** @returns {Recording} of a code, every level above it decided anew. */
   redraw(level, code) {
-    return { latent: null, hidden: null, ...this.draw(level, code, code) };
+    return { latent: null, hidden: null, preferred: null, ...this.draw(level, code, code) };
   }
 
   draw(level, code, response) {
@@ -118,20 +134,22 @@ export class Network {
     return all;
   }
 
-  /** From a gradient of the attributes to that of the latent. */
+  /** From a gradient of the attributes to that of the latent; 0 for labels. */
   pullToLatent(recording, attributes) {
     const y = blankMap(GRID, this.levels[0].channels);
     y.values.set(attributes);
+    if (recording.preferred) multiply(y.values, recording.preferred);
     const hidden = convolveBack(y, this.attributes, recording.hidden).values;
     const { kernel, bias } = this.fc;
     return recording.latent.map((_, entry) => {
+      if (entry >= this.free) return 0;
       let sum = 0;
       for (let number = 0; number < bias.length; number += 1) sum += kernel[entry * bias.length + number] * hidden[number];
       return sum;
     });
   }
 
-  /** The latent that the encoder finds for pixels in [-1, 1]. */
+  /** The latent that the encoder finds for pixels in [-1, 1], with the labels that it reads. */
   encode(pixels) {
     let x = blankMap(this.size, this.channels);
     x.values.set(pixels);
@@ -141,7 +159,23 @@ export class Network {
       if (shortcut) add(y.values, convolve(halve(x, 0.25), shortcut).values);
       x = y;
     }
-    return dense(x.values, this.encoderFc).map(Math.tanh);
+    const latent = dense(x.values, this.encoderFc);
+    if (!this.encoderLabelFc) return latent.map(Math.tanh);
+    const labels = this.largest(dense(x.values, this.encoderLabelFc));
+    const common = dense(labels, { kernel: this.encoderOffsets, bias: new Float32Array(latent.length) });
+    return joined(latent.map((value, entry) => Math.tanh(value - common[entry])), labels);
+  }
+
+  /** A 1 for the first of each label's largest scores. */
+  largest(scores) {
+    const found = new Float32Array(scores.length);
+    let first = 0;
+    for (const { classes } of this.labels) {
+      const own = scores.subarray(first, first + classes.length);
+      found[first + own.indexOf(Math.max(...own))] = 1;
+      first += classes.length;
+    }
+    return found;
   }
 }
 
@@ -239,6 +273,10 @@ function positive(values) {
 
 function add(sums, values) {
   for (let place = 0; place < sums.length; place += 1) sums[place] += values[place];
+}
+
+function multiply(values, factors) {
+  for (let place = 0; place < values.length; place += 1) values[place] *= factors[place];
 }
 
 function dense(x, { kernel, bias }) {

@@ -13,7 +13,7 @@ export class Picture {
   }
 
   static async draw(engine, origin) {
-    return new Picture(engine, origin, await engine.trace(await latentOf(origin, engine)));
+    return new Picture(engine, origin, await engine.trace(await latentOf(origin, engine), origin.classes));
   }
 
   get logits() {

@@ -7,25 +7,38 @@ const UNIT = 2 ** -24;
 export class Prior {
   /**
    * @param {"uniform" | "normal"} noise
-   * @param {number} size  length of a latent.
+   * @param {number} size  length of a latent, without labels.
    * @param {?Float32Array} mean  of atanh(latent), where the noise is normal.
    * @param {?Float32Array} factor  [size][size], of its covariance.
+   * @param {{shares: number[]}[]} labels  that stand behind latents.
    */
-  constructor(noise, size, mean, factor) {
-    Object.assign(this, { noise, size, mean, factor });
+  constructor(noise, size, mean, factor, labels) {
+    Object.assign(this, { noise, size, mean, factor, labels });
   }
 
-  /** The latent of a seed. */
+  /** The latent of a seed, with its labels. */
   latentOf(seed, truncation) {
-    return this.fromNoise(this.noiseOf(seed), truncation);
+    return joined(this.fromNoise(this.noiseOf(seed), truncation), this.labelsOf(seed));
   }
 
   /** The latent on the way from one seed's to another's; share 0 is the first. */
   towards(seed, other, share, truncation) {
     const angle = 0.5 * Math.PI * share;
     const [own, others] = this.noise === "normal" ? [Math.cos(angle), Math.sin(angle)] : [1 - share, share];
-    const end = this.noiseOf(other);
-    return this.fromNoise(this.noiseOf(seed).map((value, place) => own * value + others * end[place]), truncation);
+    const end = this.noiseOf(other), last = this.labelsOf(other);
+    const latent = this.fromNoise(this.noiseOf(seed).map((value, place) => own * value + others * end[place]), truncation);
+    return joined(latent, this.labelsOf(seed).map((value, place) => (1 - share) * value + share * last[place]));
+  }
+
+  /** A 1 for each label, at the class that the seed decides, as often as the shares say. */
+  labelsOf(seed) {
+    const first = this.noise === "uniform" ? this.size : 2 * this.size;
+    const noise = uniformNoise(seed, first + this.labels.length).slice(first);
+    return Float32Array.from(this.labels.flatMap(({ shares }, label) => {
+      let bound = 0;
+      const reached = shares.slice(0, -1).filter((share) => noise[label] >= Math.fround(bound += share)).length;
+      return shares.map((_, place) => (place === reached ? 1 : 0));
+    }));
   }
 
   noiseOf(seed) {
@@ -47,6 +60,14 @@ export class Prior {
       return Math.tanh(Math.fround(this.mean[row] + Math.fround(sum)));
     });
   }
+}
+
+/** Two arrays of numbers, one behind the other. */
+export function joined(first, second) {
+  const whole = new Float32Array(first.length + second.length);
+  whole.set(first);
+  whole.set(second, first.length);
+  return whole;
 }
 
 /** A Feistel network of six rounds on seed and index: multiples of 2**-24 in [0, 1). */

@@ -16,7 +16,7 @@ export async function openOnServer() {
     model,
     latentOf: async (seed, truncation) => (await ask("latent", { seed, other: seed, share: 0, truncation })).arrays.latent,
     towards: async (seed, other, share, truncation) => (await ask("latent", { seed, other, share, truncation })).arrays.latent,
-    trace: async (latent) => picture(await ask("trace", {}, { latent })),
+    trace: async (latent, classes) => picture(await ask("trace", { classes }, { latent })),
     redraw: async (level, code) => picture(await ask("redraw", { level }, code)),
     replay: async (id, level, codes) => {
       const arrays = {};
