@@ -40,3 +40,30 @@ def studio_page(request, browser):
     address = request.getfixturevalue(request.param)
     with opened(browser, address, accept_downloads=True) as page:
         yield page
+
+
+@pytest.fixture(scope="session")
+def labelled_site(labelled_run, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("site")
+    site.write(directory, Engine(load(labelled_run), "labelled"))
+    return directory
+
+
+@pytest.fixture(scope="session")
+def labelled_server(labelled_run):
+    with serve(labelled_run) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def labelled_host(labelled_site):
+    with host(labelled_site) as address:
+        yield address
+
+
+@pytest.fixture(params=["labelled_server", "labelled_host"])
+def labelled_page(request, browser):
+    """The studio of a run that draws by labels, in both ways."""
+    address = request.getfixturevalue(request.param)
+    with opened(browser, address, accept_downloads=True) as page:
+        yield page

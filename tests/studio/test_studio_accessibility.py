@@ -42,18 +42,25 @@ def toured(page):
     page.press("#elsewhere") if page.page.is_visible("#elsewhere") else None
 
 
+def classed(page):
+    page.page.select_option("#classes label:nth-child(1) select", label="square")
+    page.idle()
+    page.press("#pin")
+
+
 STATES = [start, chosen, changed, pinned, compared, toured]
 
 
 @pytest.mark.parametrize("width", [360, 1440])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_violations(browser, tiny_site, scheme, width):
+def test_no_violations(browser, tiny_site, labelled_site, scheme, width):
     from axe_playwright_python.sync_playwright import Axe
 
     source = Axe().axe_script
-    for reach in STATES:
+    sites = [(reach, tiny_site) for reach in STATES] + [(classed, labelled_site)]
+    for reach, site in sites:
         with (
-            host(tiny_site) as address,
+            host(site) as address,
             opened(
                 browser,
                 address,

@@ -21,6 +21,7 @@ REFUSALS = {
     "This link or file was made by another version of the studio.",
     "This link or file belongs to another model.",
 }
+UNKNOWN_CLASS = "This link or file chooses a "
 SCHEMA = json.loads(session.SCHEMA_FILE.read_text())
 DRAWN = ("The picture as", "Only what you", "The finer sizes chose anew")
 PARSE = """async ([texts, model]) => {
@@ -35,18 +36,44 @@ PARSE = """async ([texts, model]) => {
 }"""
 
 
+@pytest.fixture(scope="module", params=["tiny", "labelled"])
+def named(request):
+    """Of which run the states are."""
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def model(tiny_run):
-    return Engine(load(tiny_run), "tiny").model
+def run(request, named):
+    return load(request.getfixturevalue(f"{named}_run"))
+
+
+@pytest.fixture(scope="module")
+def model(run):
+    return Engine(run, "tested").model
+
+
+@pytest.fixture(scope="module")
+def site(request, named):
+    return request.getfixturevalue(f"{named}_site")
 
 
 @pytest.fixture
-def page(browser, tiny_site):
-    with host(tiny_site) as address, opened(browser, address) as page:
+def page(browser, site):
+    with host(site) as address, opened(browser, address) as page:
         yield page
 
 
 def random_origin(random, model):
+    """Of every kind; of a model with labels, two in three choose some."""
+    origin = random_latent(random, model)
+    labels = [one for one in model["labels"] if random.integers(2)]
+    if not labels or not random.integers(3):
+        return origin
+    chosen = {one["name"]: str(random.choice(one["classes"])) for one in labels}
+    return {**origin, "classes": chosen}
+
+
+def random_latent(random, model):
     seeds = [int(seed) for seed in random.integers(-(2**31), 2**31, 2)]
     truncation = float(random.uniform())
     kind = random.integers(3)
@@ -90,9 +117,8 @@ def random_state(random, model):
 
 
 def test_any_state_comes_back_in_a_fresh_browser_and_in_python(
-    page, browser, tiny_site, tiny_run, model, tmp_path
+    page, browser, site, run, model, tmp_path
 ):
-    run = load(tiny_run)
     decoder = Decoder(run.generator, progress=False)
     random = np.random.default_rng(3)
     page.page.click("#keep summary")
@@ -104,7 +130,7 @@ def test_any_state_comes_back_in_a_fresh_browser_and_in_python(
         here = page.idle()
         assert page.said.startswith(DRAWN)
         fragment = "state=" + urllib.parse.quote(json.dumps(state))
-        with host(tiny_site) as (base, _), opened(browser, (base, fragment)) as fresh:
+        with host(site) as (base, _), opened(browser, (base, fragment)) as fresh:
             assert fresh.idle() == here
         jsonschema.validate(state, SCHEMA)
         expected = session.compose(run, decoder, session.read(path, run)).after
@@ -131,7 +157,9 @@ def test_damaged_states_are_one_sentence(page, model):
         texts.append(text)
     found = page.page.evaluate(PARSE, [texts, model])
     refused = [one for one in found if isinstance(one, str)]
-    assert set(refused) <= REFUSALS
+    classes = [one for one in refused if one.startswith(UNKNOWN_CLASS)]
+    assert set(refused) <= REFUSALS | set(classes)
+    assert bool(classes) == bool(model["labels"])
     assert len(refused) > EXAMPLES / 2
     # What is taken can be drawn.
     taken = [one for one in found if not isinstance(one, str)]

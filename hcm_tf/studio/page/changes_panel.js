@@ -46,15 +46,17 @@ export class ChangesPanel {
     const drop = element("button", { textContent: "Drop" });
     drop.setAttribute("aria-label", `Drop change ${place + 1}`);
     drop.onclick = () => studio.change({ edits: studio.state.edits.filter((_, at) => at !== place) });
-    return element("li", {}, on, canvas, strength, element("span", { textContent: this.words(edit) }), drop);
+    return element("li", {}, on, canvas, strength, element("span", { textContent: this.words(edit, source) }), drop);
   }
 
-  words({ do: kind, level, unit, factor, rows, columns, donor }) {
+  words({ do: kind, level, unit, factor, rows, columns, donor }, source) {
     const name = this.studio.names.of(level, unit);
     const times = factor === 1 ? "" : `, times ${factor}`;
     const moved = rows || columns ? `, moved ${rows} down and ${columns} right` : "";
     if (kind === "swap") return `swapped from ${titleOf(donor)}${times}`;
     if (kind === "insert") return `${name || "part"} of ${titleOf(donor)}${times}${moved}`;
-    return `${name ? `${name}: ` : ""}${factor === 0 ? "removed" : `times ${factor}`}${moved}`;
+    // Of another class the picture may be made of other parts.
+    const absent = source.value(level, unit) === 0 ? ", which this picture does not have" : "";
+    return `${name ? `${name}: ` : ""}${factor === 0 ? "removed" : `times ${factor}`}${moved}${absent}`;
   }
 }

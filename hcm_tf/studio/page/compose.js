@@ -84,10 +84,15 @@ export class Composer {
       drawn = await this.engine.redraw(level, { index: Uint32Array.from(code.keys()), value: Float32Array.from(code.values()) });
       drawn = { ...drawn, codes: drawn.codes.map((found, number) => found ?? below[number]) };
     }
-    const above = drawn.codes.flatMap((code, level) => (level > lowest ? [...code.index].map((unit) => [level, unit]) : []));
-    const others = above.filter(([level, unit]) => !picture.activations[level].has(unit));
-    return { logits: drawn.logits, rechosen: { count: others.length, of: above.length } };
+    return { logits: drawn.logits, rechosen: othersThan(drawn.codes, picture, lowest) };
   }
+}
+
+/** {count, of}: of the active units above a level, how many are not active in a picture. */
+export function othersThan(codes, picture, lowest = -1) {
+  const above = codes.flatMap((code, level) => (level > lowest ? [...code.index].map((unit) => [level, unit]) : []));
+  const others = above.filter(([level, unit]) => !picture.activations[level].has(unit));
+  return { count: others.length, of: above.length };
 }
 
 /** What happens to the active units of a level: what a swap replaces, goes. */

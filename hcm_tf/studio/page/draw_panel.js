@@ -2,6 +2,7 @@
 
 import { byId, element } from "./dom.js";
 import { paint } from "./drawing.js";
+import { chosen } from "./labels.js";
 import { MOST_PINS, seedOf, titleOf } from "./state.js";
 
 const NEARBY = 8;
@@ -11,7 +12,7 @@ export class DrawPanel {
   /** @param {object} studio  see main.js. */
   constructor(studio) {
     Object.assign(this, { studio, picked: null });
-    const draw = (seed) => this.open({ seed: seedOf(seed), truncation: this.truncation });
+    const draw = (seed) => this.open({ seed: seedOf(seed), truncation: this.truncation, ...this.chosen });
     byId("seed").onchange = () => draw(byId("seed").value);
     byId("before").onclick = () => draw(this.seed - 1);
     byId("after").onclick = () => draw(this.seed + 1);
@@ -20,7 +21,7 @@ export class DrawPanel {
     byId("truncation").onchange = () => this.open(this.truncated());
     byId("truncation").title = prior === "normal" ? "0 is the mean picture" : "0 is the middle of the latent space";
     byId("nearby").ontoggle = () => studio.doing(() => this.showNearby(), "nearby");
-    const between = () => ({ seed: this.seed, other: seedOf(byId("other").value), share: Number(byId("share").value), truncation: this.truncation });
+    const between = () => ({ seed: this.seed, other: seedOf(byId("other").value), share: Number(byId("share").value), truncation: this.truncation, ...this.chosen });
     byId("other").onchange = () => this.open(between());
     byId("share").oninput = () => studio.preview({ origin: between(), edits: [] });
     byId("share").onchange = () => this.open(between());
@@ -33,6 +34,11 @@ export class DrawPanel {
 
   get truncation() {
     return Number(byId("truncation").value);
+  }
+
+  /** The chosen classes, which other pictures keep. */
+  get chosen() {
+    return chosen(this.studio.state.origin.classes, this.studio.model);
   }
 
   truncated() {
@@ -112,7 +118,7 @@ export class DrawPanel {
     if (origin.latent !== undefined) return void list.replaceChildren(element("li", { textContent: "Only pictures with a number have neighbours." }));
     list.replaceChildren();
     for (let number = 1; number <= NEARBY; number += 1) {
-      const near = { seed: origin.seed, other: seedOf(origin.seed + 1000 * number), share: STEP, truncation: origin.truncation };
+      const near = { seed: origin.seed, other: seedOf(origin.seed + 1000 * number), share: STEP, truncation: origin.truncation, ...this.chosen };
       list.append(element("li", {}, await this.thumbnail(near, `A picture near number ${origin.seed}, ${number}`, () => this.open(near))));
     }
   }

@@ -42,10 +42,9 @@ export function chosen(classes = {}, { labels }) {
   if (classes === null || typeof classes !== "object" || Array.isArray(classes)) throw new Error("This link or file is damaged.");
   const names = labels.map(({ name }) => name);
   for (const [name, one] of Object.entries(classes)) {
-    if (!names.length) throw new Error("This link or file chooses a class, and this model has none.");
     const known = labels[names.indexOf(name)];
-    if (!known) throw new Error(`This link or file names a label that there is not. There are ${names.join(", ")}.`);
-    if (!known.classes.includes(one)) throw new Error(`This link or file names a class that there is not. There are, of ${name}, ${known.classes.join(", ")}.`);
+    if (!known) throw new Error(`This link or file chooses a label that there is not. This model has ${names.join(", ") || "none"}.`);
+    if (!known.classes.includes(one)) throw new Error(`This link or file chooses a class that there is not. ${name} has ${known.classes.join(", ")}.`);
   }
   const kept = names.filter((name) => Object.hasOwn(classes, name)).map((name) => [name, classes[name]]);
   return kept.length ? { classes: Object.fromEntries(kept) } : {};

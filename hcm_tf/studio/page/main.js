@@ -1,6 +1,7 @@
 /** The page: opens an engine and a state, and brings the panels together. */
 
 import { ChangesPanel } from "./changes_panel.js";
+import { ClassPanel } from "./class_panel.js";
 import { Composer } from "./compose.js";
 import { byId } from "./dom.js";
 import { DrawPanel } from "./draw_panel.js";
@@ -27,6 +28,7 @@ class Studio {
     this.parts = new PartsPanel(this);
     this.changes = new ChangesPanel(this);
     this.draws = new DrawPanel(this);
+    this.classes = new ClassPanel(this);
     this.photo = new PhotoPanel(this);
     this.keep = new KeepPanel(this);
     this.tour = new Tour(this);
@@ -102,6 +104,7 @@ class Studio {
   async refresh() {
     await this.changes.refresh();
     await this.draws.refresh();
+    await this.classes.refresh();
     await this.parts.offer();
   }
 

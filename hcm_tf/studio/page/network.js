@@ -5,7 +5,6 @@
 
 import { addDoubled, blankMap, convolve, convolveBack, doubleConvolve, doubleConvolveBack, doublingKernel, halve, placeConvolve, placeConvolveBack } from "./convolution.js";
 import { freeSize } from "./labels.js";
-import { joined } from "./prior.js";
 
 const GRID = 4;
 const NEGATIVE_SLOPE = 0.2;
@@ -163,7 +162,7 @@ export class Network {
     if (!this.encoderLabelFc) return latent.map(Math.tanh);
     const labels = this.largest(dense(x.values, this.encoderLabelFc));
     const common = dense(labels, { kernel: this.encoderOffsets, bias: new Float32Array(latent.length) });
-    return joined(latent.map((value, entry) => Math.tanh(value - common[entry])), labels);
+    return Float32Array.of(...latent.map((value, entry) => Math.tanh(value - common[entry])), ...labels);
   }
 
   /** A 1 for the first of each label's largest scores. */

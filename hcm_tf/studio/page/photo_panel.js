@@ -1,6 +1,7 @@
 /** A picture of one's own: shrunk here, parsed by the encoder, and refined on demand. */
 
 import { byId } from "./dom.js";
+import { chosen, freeSize, withClasses } from "./labels.js";
 import { originOf } from "./state.js";
 
 const LARGEST = 4096; // Pixels a side that are looked at.
@@ -55,9 +56,9 @@ export class PhotoPanel {
     byId("photo-error").textContent = `Mean squared error ${error.toFixed(4)} ${how}: ${levels.toFixed(0)} of 256 levels a pixel.`;
   }
 
-  take() {
+  take(asked = {}) {
     const { studio } = this;
-    studio.history.change({ ...studio.state, origin: originOf(this.latent), edits: [] });
+    studio.history.change({ ...studio.state, origin: { ...originOf(this.latent), ...asked }, edits: [] });
     return studio.show();
   }
 
@@ -66,16 +67,17 @@ export class PhotoPanel {
     byId("refine").textContent = "Refine";
   }
 
-  /** Adam on the latent, as explain/refine.py; the best of all steps counts. */
+  /** Adam on the latent, as the chosen classes; see explain/refine.py. The best of all steps counts. */
   async refine() {
     if (!this.pixels) return;
     this.going = true;
     byId("refine").textContent = "Stop";
     const progress = byId("refine-progress");
     progress.hidden = false;
-    const { engine } = this.studio;
-    const pixels = this.pixels;
-    let latent = Float32Array.from(this.latent), best = { error: Infinity, latent };
+    const { engine, model, state: { origin } } = this.studio;
+    const pixels = this.pixels, free = freeSize(model), read = this.latent.slice(free);
+    const asked = origin.latent === undefined ? {} : chosen(origin.classes, model);
+    let latent = withClasses(this.latent, asked.classes ?? {}, model), best = { error: Infinity, latent };
     const moment = new Float64Array(latent.length), square = new Float64Array(latent.length);
     try {
       for (let step = 1; step <= STEPS + 1 && this.going && pixels === this.pixels; step += 1) {
@@ -90,13 +92,14 @@ export class PhotoPanel {
           return Math.min(Math.max(value - RATE * change, -1), 1);
         });
       }
+      best.latent.set(read, free); // What the encoder read stays, beside what was chosen.
       if (pixels === this.pixels) this.latent = best.latent;
     } catch (error) {
       this.studio.say(error.message);
     }
     this.stop();
     progress.hidden = true;
-    if (pixels === this.pixels) this.studio.doing(() => this.take());
+    if (pixels === this.pixels) this.studio.doing(() => this.take(asked));
   }
 }
 

@@ -18,7 +18,7 @@ export class Prior {
 
   /** The latent of a seed, with its labels. */
   latentOf(seed, truncation) {
-    return joined(this.fromNoise(this.noiseOf(seed), truncation), this.labelsOf(seed));
+    return Float32Array.of(...this.fromNoise(this.noiseOf(seed), truncation), ...this.labelsOf(seed));
   }
 
   /** The latent on the way from one seed's to another's; share 0 is the first. */
@@ -27,7 +27,7 @@ export class Prior {
     const [own, others] = this.noise === "normal" ? [Math.cos(angle), Math.sin(angle)] : [1 - share, share];
     const end = this.noiseOf(other), last = this.labelsOf(other);
     const latent = this.fromNoise(this.noiseOf(seed).map((value, place) => own * value + others * end[place]), truncation);
-    return joined(latent, this.labelsOf(seed).map((value, place) => (1 - share) * value + share * last[place]));
+    return Float32Array.of(...latent, ...this.labelsOf(seed).map((value, place) => (1 - share) * value + share * last[place]));
   }
 
   /** A 1 for each label, at the class that the seed decides, as often as the shares say. */
@@ -60,14 +60,6 @@ export class Prior {
       return Math.tanh(Math.fround(this.mean[row] + Math.fround(sum)));
     });
   }
-}
-
-/** Two arrays of numbers, one behind the other. */
-export function joined(first, second) {
-  const whole = new Float32Array(first.length + second.length);
-  whole.set(first);
-  whole.set(second, first.length);
-  return whole;
 }
 
 /** A Feistel network of six rounds on seed and index: multiples of 2**-24 in [0, 1). */

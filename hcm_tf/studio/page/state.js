@@ -5,12 +5,15 @@
  * @typedef {{seed: number, truncation: number}
  *   | {seed: number, other: number, share: number, truncation: number}
  *   | {latent: string}} Origin  Of a picture: a seed, a way between two, or a latent in
- *   24 bits an entry, little-endian, base64.
+ *   24 bits an entry, little-endian, base64. Each may have `classes`, by the names of
+ *   their labels, that are drawn whatever the seed or the latent says.
  * @typedef {{do: "change" | "insert" | "swap", level: number, unit: number, factor: number,
  *   rows: number, columns: number, on: boolean, donor: Origin}} Edit  factor: times its
  *   activation; moved by cells of its level. donor: of insert and swap only.
  * @typedef {{origin: Origin, anew: boolean, pins: Origin[], edits: Edit[]}} State
  */
+
+import { chosen } from "./labels.js";
 
 export const VERSION = 2;
 export const MOST_PINS = 24;
@@ -70,9 +73,10 @@ function unpackLatent(text) {
 }
 
 /** What to call an origin. */
-export function titleOf(origin) {
-  if (origin.latent !== undefined) return "own picture";
-  return origin.share === undefined ? `picture ${origin.seed}` : `between ${origin.seed} and ${origin.other}`;
+export function titleOf({ latent, seed, other, share, classes }) {
+  const as = classes ? ` (${Object.values(classes).join(", ")})` : "";
+  if (latent !== undefined) return `own picture${as}`;
+  return (share === undefined ? `picture ${seed}` : `between ${seed} and ${other}`) + as;
 }
 
 /** A state as JSON; only for the model of this hash. */
@@ -82,7 +86,8 @@ export function toText(state, hash) {
 
 /**
  * A state from JSON.
- * @throws {Error} one sentence: damaged, of another version or model.
+ * @throws {Error} one sentence: damaged, of another version or model, or of a class that
+ *   the model does not have.
  */
 export function fromText(text, model) {
   let found;
@@ -98,7 +103,8 @@ export function fromText(text, model) {
   const fits = isOrigin(origin, model) && typeof anew === "boolean" && isList(pins, MOST_PINS, (pin) => isOrigin(pin, model)) &&
     isList(edits, MOST_EDITS, (edit) => isEdit(edit, model));
   if (!fits) throw new Error("This link or file is damaged.");
-  return { origin: plainOrigin(origin), anew, pins: pins.map(plainOrigin), edits: edits.map(plainEdit) };
+  const plain = (one) => plainOrigin(one, model);
+  return { origin: plain(origin), anew, pins: pins.map(plain), edits: edits.map((edit) => plainEdit(edit, model)) };
 }
 
 function isEdit(edit, model) {
@@ -119,14 +125,15 @@ function isOrigin(origin, model) {
   return isSeed(origin.seed) && isNumber(origin.truncation, 0, 1) && between;
 }
 
-function plainOrigin({ latent, seed, other, share, truncation }) {
-  if (latent !== undefined) return { latent };
-  return share === undefined ? { seed, truncation } : { seed, other, share, truncation };
+function plainOrigin({ latent, seed, other, share, truncation, classes }, model) {
+  const asked = chosen(classes, model);
+  if (latent !== undefined) return { latent, ...asked };
+  return share === undefined ? { seed, truncation, ...asked } : { seed, other, share, truncation, ...asked };
 }
 
-function plainEdit({ do: kind, level, unit, factor, rows, columns, on, donor }) {
+function plainEdit({ do: kind, level, unit, factor, rows, columns, on, donor }, model) {
   const edit = { do: kind, level, unit, factor, rows, columns, on };
-  return kind === "change" ? edit : { ...edit, donor: plainOrigin(donor) };
+  return kind === "change" ? edit : { ...edit, donor: plainOrigin(donor, model) };
 }
 
 const isObject = (value) => value !== null && typeof value === "object";
