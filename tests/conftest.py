@@ -32,10 +32,14 @@ TINY = ExperimentConfig(
     train=TrainConfig(batch_size=4, ema_decay=0.9),
 )
 
-# Two labels, of which a class bears the same name.
+# Two labels, of which a class bears the same name, and one a long one.
 LABELS = (
     Label("shape", ("round", "square", "none"), (0.5, 0.3, 0.2)),
-    Label("hat_color", ("none", "red=hot"), (0.6, 0.4)),
+    Label(
+        "hat_color",
+        ("none", "red=hot", "a brown like that of old bricks in the rain"),
+        (0.5, 0.4, 0.1),
+    ),
 )
 
 

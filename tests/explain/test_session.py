@@ -316,6 +316,22 @@ def test_a_session_of_classes_is_the_plain_reference(labelled, state, tmp_path, 
     assert np.abs(drawn[1] - drawn[2]).max() > 1e-2 * np.abs(drawn[1]).max()
 
 
+def test_every_origin_keeps_its_classes(labelled, state, tmp_path):
+    run, _, _ = labelled
+    path = tmp_path / "session.json"
+    origins = [
+        {"seed": 3, "truncation": 1.0},
+        {"seed": 3, "truncation": 1.0, "other": 4, "share": 0.5},
+        {"latent": base64.b64encode(bytes(3 * run.prior.size)).decode()},
+    ]
+    for origin in origins:
+        for classes in CHOICES:
+            asked = {**origin, "classes": classes} if classes else origin
+            values = state(origin=asked, model=model_hash(run.generator))
+            path.write_text(json.dumps(values))
+            assert session.read(path, run).origin == asked
+
+
 @pytest.mark.parametrize(
     ("classes", "said"),
     [

@@ -90,7 +90,7 @@ def test_the_model_tells_its_labels(labelled, studio):
     model = labelled.api.engine.model
     assert [one["name"] for one in model["labels"]] == ["shape", "hat_color"]
     assert model["labels"][0]["classes"] == ("round", "square", "none")
-    assert model["latentSize"] == 6 + 3 + 2
+    assert model["latentSize"] == 6 + 3 + 3
     assert studio.api.engine.model["labels"] == []
 
 
@@ -107,7 +107,7 @@ def test_the_model_tells_its_labels(labelled, studio):
     ],
 )
 def test_classes_that_there_are_not_are_refused(labelled, classes, said):
-    response = trace_as(labelled, np.zeros(11, "float32"), classes)
+    response = trace_as(labelled, np.zeros(12, "float32"), classes)
     assert (response.status_code, response.text) == (400, said)
 
 

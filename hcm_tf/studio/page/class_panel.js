@@ -37,8 +37,9 @@ export class ClassPanel {
     const told = [];
     behind(before.traced.latent, model).forEach((found, number) => {
       const { name, title, classes: all, select } = this.labels[number];
-      const own = found.length === 1 ? found[0].name : found.map((one) => `${percent(one.share)} ${one.name}`).join(", ");
-      select.options[0].textContent = `${own}, ${how}`;
+      const mixed = found.length > 1;
+      const own = mixed ? found.map((one) => `${percent(one.share)} ${one.name}`).join(", ") : found[0]?.name ?? "no class";
+      select.options[0].textContent = mixed ? own : `${own}, ${how}`;
       select.selectedIndex = 1 + all.indexOf(classes[name]);
       if (select.selectedIndex > 0 && classes[name] !== own) told.push(`${title} ${classes[name]} instead of ${own}`);
     });
