@@ -307,8 +307,9 @@ class DataConfig:
 
     dataset: str = _field(
         "avatars",
-        "avatars (drawn on this machine), folder:PATH (your own images), or the name "
-        "of a TensorFlow Datasets data set, such as celeb_a or lsun/bedroom.",
+        "avatars or scenes/NAME (drawn on this machine; docs/scenes.md has the names), "
+        "folder:PATH (your own images), or the name of a TensorFlow Datasets data set, "
+        "such as celeb_a or lsun/bedroom.",
     )
     data_dir: str = _field(
         "",
@@ -374,8 +375,8 @@ class DataConfig:
             )
         if not self.dataset or self.dataset == "folder:":
             raise ValueError(
-                "`dataset` must be avatars, folder:PATH or the name of a TensorFlow "
-                f"Datasets data set. Received: {self.dataset!r}"
+                "`dataset` must be avatars, scenes/NAME, folder:PATH or the name of a "
+                f"TensorFlow Datasets data set. Received: {self.dataset!r}"
             )
 
 

@@ -2,11 +2,12 @@
 
 from hcm_tf.data.batches import make_batches
 from hcm_tf.data.image_set import ImageSet
-from hcm_tf.data.loading import load, load_parts
+from hcm_tf.data.loading import load, load_parts, load_scenes
 
 __all__ = [
     "ImageSet",
     "load",
     "load_parts",
+    "load_scenes",
     "make_batches",
 ]

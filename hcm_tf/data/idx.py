@@ -73,9 +73,8 @@ def read(
     Raises:
         UserError: a file is damaged, or is no IDX file.
     """
-    paths = [_file(directory, name) for pair in _FILES.values() for name in pair]
     key = {
-        "idx": [(str(path.resolve()), *stamp(path)) for path in paths],
+        "idx": stamps(directory),
         "format": vars(image_format),
         "limits": [config.max_images, config.held_out],
     }
@@ -101,6 +100,30 @@ def read(
     return cached(config, key, source)
 
 
+def stamps(directory: pathlib.Path) -> list[tuple[str, int, int]]:
+    """For a key: the four files, their sizes, and when they were changed."""
+    paths = [_file(directory, name) for pair in _FILES.values() for name in pair]
+    return [(str(path.resolve()), *stamp(path)) for path in paths]
+
+
+def pictures(
+    config: DataConfig, directory: pathlib.Path, split: str
+) -> tuple[np.ndarray, list[str]]:
+    """All images of a split as they are: uint8 `(n, height, width)`; their classes.
+
+    Args:
+        config: names the data set.
+        directory: of the four files.
+        split: `train` or `test`.
+
+    Raises:
+        UserError: a file is damaged, or is no IDX file.
+    """
+    every = list(_pairs(config, directory, split, _count(directory, split)))
+    names = _NAMES[config.dataset]
+    return np.stack([image for image, _ in every]), [names[one] for _, one in every]
+
+
 def _count(directory: pathlib.Path, split: str) -> int:
     """How many images a split has, and labels of the right kind."""
     images, labels = (shape_of(_file(directory, name)) for name in _FILES[split])
@@ -124,6 +147,14 @@ def _split(
     count: int,
 ) -> Iterator[Example]:
     """The first images of a split, converted, with their labels."""
+    for pixels, label in _pairs(config, directory, split, count):
+        yield image_format.apply_to_array(pixels), {"label": label}
+
+
+def _pairs(
+    config: DataConfig, directory: pathlib.Path, split: str, count: int
+) -> Iterator[tuple[np.ndarray, int]]:
+    """The first images of a split as they are, and the numbers of their classes."""
     classes = len(_NAMES[config.dataset])
     images, labels = (items(_file(directory, name)) for name in _FILES[split])
     for number, (pixels, label) in enumerate(zip(images, labels, strict=True)):
@@ -134,7 +165,7 @@ def _split(
                 f"The {split} labels in {directory} go up to {label} or more, and "
                 f"{config.dataset} has {classes} classes. Fetch the files again."
             )
-        yield image_format.apply_to_array(pixels), {"label": int(label)}
+        yield pixels, int(label)
 
 
 def shape_of(path: pathlib.Path) -> tuple[int, ...]:

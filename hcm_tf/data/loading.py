@@ -3,9 +3,11 @@
 import numpy as np
 
 from hcm_tf.config import DataConfig
+from hcm_tf.data import scene_source
 from hcm_tf.data.cache import data_directory
 from hcm_tf.data.image_set import ImageSet
 from hcm_tf.data.resizing import ImageFormat
+from hcm_tf.data.scenes import Scene
 
 FOLDER_PREFIX = "folder:"
 
@@ -36,6 +38,8 @@ def load(
         return folder.read(
             config, config.dataset.removeprefix(FOLDER_PREFIX), image_format
         )
+    if scene_source.is_scenes(config.dataset):
+        return scene_source.read(config, image_format)
     if config.dataset in ("mnist", "fashion_mnist"):
         from hcm_tf.data import idx
 
@@ -66,3 +70,22 @@ def load_parts(config: DataConfig) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     from hcm_tf.data import avatars
 
     return avatars.load_parts(str(data_directory(config)))
+
+
+def load_scenes(
+    config: DataConfig, count: int = scene_source.TEST_SCENES
+) -> list[Scene]:
+    """Test scenes, with their masks and all else that is known of them.
+
+    Args:
+        config: names the scenes, and where the items of `scenes/fashion_items` are.
+        count: the first ones, at most 320.
+
+    Returns:
+        Scenes of 64x64 pixels, in the order in which `load` holds them out.
+
+    Raises:
+        UserError: no scenes have that name, or what they are made of is not there.
+        ValueError: `count` is out of range.
+    """
+    return scene_source.load_scenes(config, count)

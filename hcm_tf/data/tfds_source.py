@@ -110,6 +110,22 @@ def read(
     return cached(config, key, source)
 
 
+def pictures(
+    builder: tfds.core.DatasetBuilder, split: str
+) -> tuple[np.ndarray, list[str]]:
+    """All images of a grey data set as they are: uint8 `(n, height, width)`; classes.
+
+    Args:
+        builder: of a prepared data set with images of one size and a `label`.
+        split: such as `train`.
+    """
+    names = builder.info.features["label"].names
+    dataset = builder.as_dataset(split=split, shuffle_files=False)
+    every = list(tfds.as_numpy(dataset))
+    images = np.stack([example[_image_key(builder)][..., 0] for example in every])
+    return images, [names[int(example["label"])] for example in every]
+
+
 def _parts(config: DataConfig, splits: tfds.core.SplitDict) -> list[Part]:
     """What is held out, and what trains."""
     train = "train" if "train" in splits else next(iter(splits))
@@ -148,8 +164,9 @@ def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
         if base not in known:
             hint = _closest(base, known)
             raise UserError(
-                f"Unknown data set {name}: use avatars, folder:PATH or a name that "
-                f"TensorFlow Datasets knows{f'. Did you mean {hint}?' if hint else '.'}"
+                f"Unknown data set {name}: use avatars, scenes/NAME, folder:PATH or a "
+                "name that TensorFlow Datasets knows"
+                f"{f'. Did you mean {hint}?' if hint else '.'}"
             ) from error
         variants = sorted(tfds.builder_cls(base).builder_configs)
         if variant and variant not in variants:
