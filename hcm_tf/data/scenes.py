@@ -34,7 +34,7 @@ _STRIPED_SCALES = tuple(scale for scale in SCALES if scale >= 0.7)
 _STRIPE_PERIODS = (3.0, 8.0)
 # Red, green, blue, cyan, magenta, yellow.
 _PIECE_COLOURS = ((1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 1, 1), (1, 0, 1), (1, 1, 0))
-_PIECES_SIDE = 7 * CELL
+_CELLS_ACROSS = 7
 # AIR's canvas (Eslami et al. 2016), and how much items shrink.
 _CANVAS = 50
 _SHRINKING = (1.3, 0.1)
@@ -129,6 +129,17 @@ def draw(name: str, index: int, *, seed: int = 0, items: Items | None = None) ->
     return recipe.paint(random, count)
 
 
+def draw_small_tetrominoes(index: int, *, seed: int = 0) -> Scene:
+    """Tetrominoes of the published size, 35x35 pixels, to compare scores with.
+
+    Args:
+        index: number of the scene, 0 or more.
+        seed: key of the whole set.
+    """
+    random = np.random.default_rng((seed, zlib.crc32(b"small_tetrominoes"), index))
+    return _pieces(random, RECIPES["tetrominoes"].most, cell=5, side=35)
+
+
 def _colored_on_colored(random: np.random.Generator, count: int) -> Scene:
     colours = random.integers(0, 256, (count + 1, 1, 3), np.uint8)
     return _of_sprites(random, colours)
@@ -201,25 +212,29 @@ def _of_sprites(
     )
 
 
-def _pieces(random: np.random.Generator, count: int) -> Scene:
+def _pieces(
+    random: np.random.Generator, count: int, *, cell: int = CELL, side: int = SIZE
+) -> Scene:
     """Tetrominoes that do not overlap: all their places are drawn until they do not."""
     names = [list(TETROMINOES)[k] for k in random.integers(0, len(TETROMINOES), count)]
-    boxes = np.array([TETROMINOES[name].shape for name in names]) * CELL
+    boxes = np.array([TETROMINOES[name].shape for name in names]) * cell
     colours = np.array(_PIECE_COLOURS, np.uint8)[random.integers(0, 6, count)]
-    frame = (SIZE - _PIECES_SIDE) // 2
+    frame = (side - _CELLS_ACROSS * cell) // 2
     while True:
-        corners = frame + random.integers(0, _PIECES_SIDE - boxes + 1)
-        drawn = [
-            tetromino(name, *corner)
-            for name, corner in zip(names, corners, strict=True)
-        ]
-        if np.add.reduce([mask for mask, _ in drawn], dtype=np.uint8).max() <= 1:
+        corners = frame + random.integers(0, _CELLS_ACROSS * cell - boxes + 1)
+        shades = np.stack(
+            [
+                tetromino(name, *corner, cell=cell, side=side)
+                for name, corner in zip(names, corners, strict=True)
+            ]
+        )
+        masks = shades > 0
+        if masks.sum(axis=0, dtype=np.uint8).max() <= 1:
             break
-    shades = np.stack([shade for _, shade in drawn])
     return _seen(
         image=np.tensordot(shades, colours, axes=(0, 0)).astype(np.uint8),
-        labels=layered([mask for mask, _ in drawn]),
-        masks=[mask for mask, _ in drawn],
+        labels=layered(masks),
+        masks=masks,
         shapes=names,
         positions=(corners + boxes / 2)[:, ::-1],
         scales=np.ones(count),
@@ -269,8 +284,15 @@ def _placed(
 
 
 def layered(masks: list[np.ndarray] | np.ndarray) -> np.ndarray:
-    """Labels of objects of which a later one hides the earlier: uint8 `(64, 64)`."""
-    labels = np.zeros((SIZE, SIZE), np.uint8)
+    """Labels of objects of which a later one hides the earlier.
+
+    Args:
+        masks: bool `(height, width)` each, at least one.
+
+    Returns:
+        uint8 `(height, width)`: 0 for the background, 1 for the first.
+    """
+    labels = np.zeros(np.shape(masks[0]), np.uint8)
     for number, mask in enumerate(masks, start=1):
         labels[mask] = number
     return labels
@@ -295,7 +317,7 @@ def _seen(*, image: np.ndarray, labels: np.ndarray, masks, shapes, **arrays) -> 
     return Scene(
         image=image,
         labels=numbers[labels],
-        masks=np.reshape(masks, (count, SIZE, SIZE)).astype(bool)[kept],
+        masks=np.asarray(masks)[kept],
         shapes=tuple(shapes[number] for number in kept),
         background=background,
         **{name: np.asarray(values)[kept] for name, values in arrays.items()},

@@ -31,8 +31,6 @@ _BEVEL_5 = np.array(
     ],
     np.uint8,
 )
-_NEAREST = (np.arange(CELL) * 2 + 1) * 5 // (2 * CELL)
-BEVEL = _BEVEL_5[np.ix_(_NEAREST, _NEAREST)]
 
 _ONE_SIDED = {
     "I": [[1, 1, 1, 1]],
@@ -114,19 +112,29 @@ def _fixed_tetrominoes() -> dict[str, np.ndarray]:
 TETROMINOES = _fixed_tetrominoes()
 
 
-def tetromino(name: str, top: int, left: int) -> tuple[np.ndarray, np.ndarray]:
+def bevel(cell: int = CELL) -> np.ndarray:
+    """Brightness of a cell, enlarged by nearest neighbour: uint8 `(cell, cell)`."""
+    nearest = (np.arange(cell) * 2 + 1) * len(_BEVEL_5) // (2 * cell)
+    return _BEVEL_5[np.ix_(nearest, nearest)]
+
+
+def tetromino(
+    name: str, top: int, left: int, *, cell: int = CELL, side: int = SIZE
+) -> np.ndarray:
     """A piece of bevelled cells.
 
     Args:
         name: one of `TETROMINOES`.
         top: first row of its box, in pixels.
         left: first column of its box.
+        cell: side of a cell.
+        side: of the image.
 
     Returns:
-        Its pixels, bool `(64, 64)`, and their brightness, uint8 `(64, 64)`, 0 outside.
+        Its brightness, uint8 `(side, side)`, 0 outside.
     """
     cells = TETROMINOES[name].astype(np.uint8)
-    shade = np.zeros((SIZE, SIZE), np.uint8)
-    height, width = cells.shape[0] * CELL, cells.shape[1] * CELL
-    shade[top : top + height, left : left + width] = np.kron(cells, BEVEL)
-    return shade > 0, shade
+    shade = np.zeros((side, side), np.uint8)
+    height, width = cells.shape[0] * cell, cells.shape[1] * cell
+    shade[top : top + height, left : left + width] = np.kron(cells, bevel(cell))
+    return shade

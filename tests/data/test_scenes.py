@@ -269,9 +269,24 @@ def test_tetrominoes_can_be_drawn_again(drawn):
         ):
             height, width = TETROMINOES[shape].shape
             corner = int(y - 4 * height), int(x - 4 * width)
-            _, shade = tetromino(shape, *corner)
+            shade = tetromino(shape, *corner)
             image += shade[..., np.newaxis] * (colour[0] // 255).astype(int)
         np.testing.assert_array_equal(scene.image, image)
+
+
+def test_small_tetrominoes_are_of_the_published_size():
+    sides = set()
+    for index in range(60):
+        scene = scenes.draw_small_tetrominoes(index)
+        assert scene.image.shape == (35, 35, 3)
+        assert scene.masks.sum(axis=0).max() == 1
+        assert (scene.masks.sum(axis=(1, 2)) == 100).all()
+        np.testing.assert_array_equal(scene.labels > 0, scene.image.any(axis=2))
+        rows, columns = np.nonzero(scene.labels)
+        sides |= {rows.min(), columns.min(), 34 - rows.max(), 34 - columns.max()}
+    assert min(sides) == 0
+    again = scenes.draw_small_tetrominoes(59)
+    np.testing.assert_array_equal(scene.image, again.image)
 
 
 def test_tetrominoes_are_all_there_at_any_offset(drawn):

@@ -5,12 +5,12 @@ import pytest
 
 from hcm_tf.data.sprites import (
     ANGLES,
-    BEVEL,
     PLACES,
     SCALES,
     SHAPES,
     SIZE,
     TETROMINOES,
+    bevel,
     sprite,
     stripes,
     tetromino,
@@ -124,19 +124,30 @@ def test_there_are_19_tetrominoes():
 
 
 def test_a_piece_is_its_cells_of_eight_bevelled_pixels():
-    mask, shade = tetromino("L0", 7, 20)
+    shade = tetromino("L0", 7, 20)
     cells = [(0, 2), (1, 0), (1, 1), (1, 2)]
     expected = np.zeros((SIZE, SIZE), np.uint8)
     for row, column in cells:
         for i in range(8):
             for j in range(8):
-                expected[7 + 8 * row + i, 20 + 8 * column + j] = BEVEL[i, j]
+                expected[7 + 8 * row + i, 20 + 8 * column + j] = bevel()[i, j]
     np.testing.assert_array_equal(shade, expected)
-    np.testing.assert_array_equal(mask, expected > 0)
+    small = tetromino("L0", 3, 10, cell=5, side=35)
+    assert small.shape == (35, 35)
+    np.testing.assert_array_equal(small[3:8, 20:25], bevel(5))
+    assert small.astype(bool).sum() == 100
 
 
 def test_the_bevel_is_light_above_and_dark_below():
-    assert BEVEL.shape == (8, 8)
-    assert BEVEL[0].tolist() == [191, 191, 255, 255, 255, 255, 223, 223]
-    assert BEVEL[4].tolist() == [127, 127, 159, 159, 159, 159, 191, 191]
-    assert BEVEL[-1].tolist() == [128, 128, 66, 66, 66, 66, 127, 127]
+    assert bevel(5).tolist() == [
+        [191, 255, 255, 255, 223],
+        [127, 159, 159, 159, 191],
+        [127, 159, 159, 159, 191],
+        [127, 159, 159, 159, 191],
+        [128, 66, 66, 66, 127],
+    ]
+    large = bevel()
+    assert large.shape == (8, 8)
+    assert large[0].tolist() == [191, 191, 255, 255, 255, 255, 223, 223]
+    assert large[4].tolist() == [127, 127, 159, 159, 159, 159, 191, 191]
+    assert large[-1].tolist() == [128, 128, 66, 66, 66, 66, 127, 127]
