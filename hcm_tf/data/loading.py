@@ -7,7 +7,7 @@ from hcm_tf.data import scene_source
 from hcm_tf.data.cache import data_directory
 from hcm_tf.data.image_set import ImageSet
 from hcm_tf.data.resizing import ImageFormat
-from hcm_tf.data.scenes import Scene
+from hcm_tf.data.scene import Scene
 
 FOLDER_PREFIX = "folder:"
 

@@ -14,6 +14,7 @@ from hcm_tf.data import idx, scenes
 from hcm_tf.data.cache import cached
 from hcm_tf.data.image_set import ImageSet
 from hcm_tf.data.resizing import ImageFormat
+from hcm_tf.data.scene import Items, Scene
 from hcm_tf.data.source import Example, Source
 from hcm_tf.errors import UserError
 
@@ -70,7 +71,7 @@ def read(config: DataConfig, image_format: ImageFormat) -> tuple[ImageSet, Image
     return cached(config, key, source)
 
 
-def load_scenes(config: DataConfig, count: int = TEST_SCENES) -> list[scenes.Scene]:
+def load_scenes(config: DataConfig, count: int = TEST_SCENES) -> list[Scene]:
     """Test scenes with all that is known of them; see `hcm_tf.data.load_scenes`."""
     if not 0 < count <= TEST_SCENES:
         raise ValueError(
@@ -89,7 +90,7 @@ def _name(config: DataConfig) -> str:
     return name
 
 
-def _drawn(config: DataConfig, split: str, count: int) -> Iterator[scenes.Scene]:
+def _drawn(config: DataConfig, split: str, count: int) -> Iterator[Scene]:
     name = _name(config)
     items = _items(config, split) if name == "fashion_items" else None
     start = TRAIN_SCENES if split == "test" else 0
@@ -106,16 +107,16 @@ def _stamps(config: DataConfig) -> list[tuple[str, int, int]]:
     return idx.stamps(directory) if directory else []
 
 
-def _items(config: DataConfig, split: str) -> scenes.Items:
+def _items(config: DataConfig, split: str) -> Items:
     """Pictures of the same split, so that test scenes show items of their own."""
     own = _fashion(config)
     directory = idx.find(own)
     if directory is not None:
-        return scenes.Items(*idx.pictures(own, directory, split))
+        return Items(*idx.pictures(own, directory, split))
     # Imported where needed: other scenes are drawn without TensorFlow.
     from hcm_tf.data import tfds_source
 
-    return scenes.Items(*tfds_source.pictures(tfds_source.prepared(own), split))
+    return Items(*tfds_source.pictures(tfds_source.prepared(own), split))
 
 
 def _fashion(config: DataConfig) -> DataConfig:

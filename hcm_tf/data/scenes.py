@@ -9,11 +9,11 @@ import colorsys
 import dataclasses
 import zlib
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from hcm_tf.data.scene import Items, Scene, brightest, layered, seen
 from hcm_tf.data.sprites import (
     ANGLES,
     CELL,
@@ -40,51 +40,6 @@ _CANVAS = 50
 _SHRINKING = (1.3, 0.1)
 # A pixel belongs to an item that is brighter than this there; edges are faint.
 _ITEM_LEVEL = 25
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Scene:
-    """An image and what it is made of; objects are in the order of their depth.
-
-    Attributes:
-        image: uint8 `(64, 64, 1 or 3)`.
-        labels: uint8 `(64, 64)`: 0 for the background, i + 1 where object i is seen.
-        masks: bool `(objects, 64, 64)`: all of each object, with what others hide. The
-            first is the farthest; a later one hides it.
-        shapes: the name of each object's shape.
-        positions: float64 `(objects, 2)`: centres, x and y, in pixels.
-        scales: float64 `(objects,)`; 1 is the full size of the shape.
-        angles: float64 `(objects,)`, in radians.
-        colours: uint8 `(objects, k, 1 or 3)`: each object's k colours.
-        background: uint8 `(k, 1 or 3)`: its colours.
-    """
-
-    image: np.ndarray
-    labels: np.ndarray
-    masks: np.ndarray
-    shapes: tuple[str, ...]
-    positions: np.ndarray
-    scales: np.ndarray
-    angles: np.ndarray
-    colours: np.ndarray
-    background: np.ndarray
-
-    @property
-    def count(self) -> int:
-        """How many objects are seen."""
-        return len(self.masks)
-
-
-class Items(NamedTuple):
-    """Pictures to make scenes of.
-
-    Attributes:
-        images: uint8 `(n, 28, 28)`.
-        classes: the name of each one's class.
-    """
-
-    images: np.ndarray
-    classes: list[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,7 +154,7 @@ def _of_sprites(
     ]
     labels = layered(masks)
     which = 0 if patterns is None else np.choose(labels, patterns)
-    return _seen(
+    return seen(
         image=colours[labels, which],
         labels=labels,
         masks=masks,
@@ -231,7 +186,7 @@ def _pieces(
         masks = shades > 0
         if masks.sum(axis=0, dtype=np.uint8).max() <= 1:
             break
-    return _seen(
+    return seen(
         image=np.tensordot(shades, colours, axes=(0, 0)).astype(np.uint8),
         labels=layered(masks),
         masks=masks,
@@ -257,9 +212,9 @@ def _items(random: np.random.Generator, count: int, items: Items) -> Scene:
     masks = layers > _ITEM_LEVEL
     sides = np.array([len(pixels) for _, pixels, _ in placed])
     corners = np.array([corner for *_, corner in placed]).reshape(count, 2)
-    return _seen(
+    return seen(
         image=total.astype(np.uint8)[..., np.newaxis],
-        labels=_brightest(layers, masks),
+        labels=brightest(layers, masks),
         masks=masks,
         shapes=[items.classes[number] for number, *_ in placed],
         positions=(corners + sides[:, np.newaxis] / 2)[:, ::-1],
@@ -281,47 +236,6 @@ def _placed(
     pixels = np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR))
     corner = random.integers(0, _CANVAS - side + 1, 2) + (SIZE - _CANVAS) // 2
     return number, pixels, corner
-
-
-def layered(masks: list[np.ndarray] | np.ndarray) -> np.ndarray:
-    """Labels of objects of which a later one hides the earlier.
-
-    Args:
-        masks: bool `(height, width)` each, at least one.
-
-    Returns:
-        uint8 `(height, width)`: 0 for the background, 1 for the first.
-    """
-    labels = np.zeros(np.shape(masks[0]), np.uint8)
-    for number, mask in enumerate(masks, start=1):
-        labels[mask] = number
-    return labels
-
-
-def _brightest(layers: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """Labels of items that shine through each other: the brightest has a pixel."""
-    if not len(layers):
-        return np.zeros((SIZE, SIZE), np.uint8)
-    owner = np.argmax(layers, axis=0).astype(np.uint8) + np.uint8(1)
-    return owner * masks.any(axis=0)
-
-
-def _seen(*, image: np.ndarray, labels: np.ndarray, masks, shapes, **arrays) -> Scene:
-    """The scene without objects that no pixel shows."""
-    count = len(masks)
-    areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-    kept = np.flatnonzero(areas)
-    numbers = np.zeros(count + 1, np.uint8)
-    numbers[kept + 1] = np.arange(1, len(kept) + 1)
-    background = arrays.pop("background")
-    return Scene(
-        image=image,
-        labels=numbers[labels],
-        masks=np.asarray(masks)[kept],
-        shapes=tuple(shapes[number] for number in kept),
-        background=background,
-        **{name: np.asarray(values)[kept] for name, values in arrays.items()},
-    )
 
 
 RECIPES = {

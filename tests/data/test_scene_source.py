@@ -10,6 +10,7 @@ import tensorflow_datasets as tfds
 
 from hcm_tf.config import DataConfig
 from hcm_tf.data import idx, load, load_scenes, scene_source, scenes, tfds_source
+from hcm_tf.data.scene import Items
 from hcm_tf.data.scenes import RECIPES, draw
 from hcm_tf.errors import UserError
 
@@ -123,7 +124,7 @@ def test_test_scenes_show_items_of_the_test_split(tmp_path):
     fashion = DataConfig(dataset="fashion_mnist")
     for images, split, start in ((train, "train", 0), (held_out, "test", 60_000)):
         pictures, classes = idx.pictures(fashion, tmp_path, split)
-        items = scenes.Items(pictures, classes)
+        items = Items(pictures, classes)
         for number, image in enumerate(images.images):
             expected = draw("fashion_items", start + number, items=items)
             np.testing.assert_array_equal(image, expected.image)
@@ -177,7 +178,7 @@ def test_items_may_come_from_tensorflow_datasets(tmp_path, monkeypatch):
             tfds_source, "pictures", lambda *_: (pictures // 2, classes)
         )
         train, held_out = load(own, 64, 1)
-    items = scenes.Items(pictures // 2, classes)
+    items = Items(pictures // 2, classes)
     expected = [draw("fashion_items", index, items=items).image for index in range(4)]
     np.testing.assert_array_equal(train.images, expected)
     assert len(held_out) == 3

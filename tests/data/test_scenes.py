@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hcm_tf.data import scenes
+from hcm_tf.data.scene import Items
 from hcm_tf.data.scenes import RECIPES, draw
 from hcm_tf.data.sprites import ANGLES, PLACES, SCALES, TETROMINOES, sprite, tetromino
 
@@ -25,7 +26,7 @@ COUNTS = {
 def make_items():
     """Bright ovals with faint edges, as clothes are; twelve of them."""
     rows, columns = np.mgrid[:28, :28] - 13.5
-    return scenes.Items(
+    return Items(
         np.stack(
             [
                 np.clip(
@@ -170,33 +171,6 @@ def test_two_or_three_are_white(drawn):
         assert set(np.unique(scene.image)) == {0, 255}
 
 
-def test_wholly_hidden_objects_are_dropped():
-    placed = list(map(_square, [(16, 16, 0.5), (16, 16, 1.0), (48, 16, 0.6)]))
-    labels = scenes.layered(placed)
-    scene = scenes._seen(
-        image=labels[..., np.newaxis],
-        labels=labels,
-        masks=placed,
-        shapes=["hidden", "large", "aside"],
-        positions=np.array([[16, 16], [16, 16], [48, 16]]),
-        scales=np.array([0.5, 1.0, 0.6]),
-        angles=np.zeros(3),
-        colours=np.array([[[1]], [[2]], [[3]]], np.uint8),
-        background=np.zeros((1, 1), np.uint8),
-    )
-    assert scene.shapes == ("large", "aside")
-    assert scene.count == 2
-    np.testing.assert_array_equal(scene.scales, [1.0, 0.6])
-    np.testing.assert_array_equal(scene.masks, placed[1:])
-    np.testing.assert_array_equal(scene.labels[scene.masks[1]], 2)
-    np.testing.assert_array_equal(scene.colours[:, 0, 0], [2, 3])
-
-
-def _square(place):
-    x, y, scale = place
-    return sprite("square", scale, 0, x, y)
-
-
 def test_some_drawn_objects_are_dropped(drawn):
     """Of binarised scenes 1.6 % are published to hold one; of five objects, more."""
     least = COUNTS["binarized"][0]
@@ -322,14 +296,6 @@ def test_items_are_added_and_never_too_bright(drawn):
             assert columns.mean() + 0.5 == pytest.approx(x, abs=1)
             assert 0.55 < scale < 1.25
     assert shared > 0
-
-
-def test_the_brighter_item_has_the_pixel():
-    layers = np.zeros((2, 64, 64), np.uint8)
-    layers[0, 5, 5:8] = 100, 60, 20
-    layers[1, 5, 5:8] = 90, 61, 20
-    labels = scenes._brightest(layers, layers > 25)
-    assert labels[5, 4:9].tolist() == [0, 1, 2, 0, 0]
 
 
 def test_items_are_shrunk_as_published(drawn):
