@@ -1,1 +1,1 @@
-"""Measurements of explanations: arrays in, floats out."""
+"""Measurements of explanations, samples and segmentations: arrays in, floats out."""
