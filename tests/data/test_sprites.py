@@ -41,6 +41,25 @@ def test_areas_are_the_official_ones(shape):
     )
 
 
+@pytest.mark.parametrize(
+    ("shape", "area"),
+    [
+        ("square", 19.2**2),
+        ("ellipse", np.pi * 12.75 * 7.25),
+        ("heart", 11.2**2 * (1 + np.pi / 4)),
+    ],
+)
+def test_turned_shapes_have_the_area_of_their_formula(shape, area):
+    """Where pixels do not line up with edges, they count an area without bias."""
+    random = np.random.default_rng(0)
+    for scale in (0.6, 1.0):
+        counts = [
+            sprite(shape, scale, random.uniform(0, 7), *random.uniform(30, 34, 2)).sum()
+            for _ in range(400)
+        ]
+        assert np.mean(counts) == pytest.approx(area * scale**2, rel=0.01)
+
+
 def test_boxes_are_the_official_ones():
     squares = [box(sprite("square", scale, 0, 16, 16)) for scale in SCALES]
     assert squares == [(side, side) for side in (10, 12, 14, 16, 18, 20)]
