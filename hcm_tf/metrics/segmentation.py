@@ -13,6 +13,7 @@ Manipulate Individual Objects (Yang et al. 2020).
 import numpy as np
 
 from hcm_tf.metrics.assignment import best_assignment
+from hcm_tf.metrics.clustering import adjusted_rand_index, contingency
 from hcm_tf.metrics.overlap import intersection_over_union
 
 # In the published code of best IoU: segments of so few pixels do not count, and a soft
@@ -43,7 +44,7 @@ def foreground_rand_index(truth: np.ndarray, found: np.ndarray) -> float:
     inside = truth != 0
     if not inside.any():
         return float("nan")
-    return _rand_index(_table(truth[inside], found[inside])[0])
+    return adjusted_rand_index(truth[inside], found[inside])
 
 
 def segmentation_covering(
@@ -144,33 +145,10 @@ def _checked(truth: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return truth.ravel(), found.ravel()
 
 
-def _table(truth: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How many pixels each pair of segments shares, and the names of the true ones."""
-    names, rows = np.unique(truth, return_inverse=True)
-    others, columns = np.unique(found, return_inverse=True)
-    shape = len(names), len(others)
-    cells = np.ravel_multi_index((rows, columns), shape)
-    return np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape), names
-
-
-def _rand_index(table: np.ndarray) -> float:
-    def pairs(counts: np.ndarray) -> float:
-        return float(np.sum(counts * (counts - 1.0)) / 2)
-
-    both = pairs(table)
-    rows, columns = pairs(table.sum(axis=1)), pairs(table.sum(axis=0))
-    every = pairs(table.sum())
-    expected = rows * columns / every if every else 0.0
-    best = (rows + columns) / 2
-    # Only where both are one segment, or each pixel is one in both.
-    if best == expected:
-        return 1.0
-    return (both - expected) / (best - expected)
-
-
 def _overlaps(truth: np.ndarray, found: np.ndarray, background: bool) -> np.ndarray:
     """Intersection over union: float64 `(true segments, found segments)`."""
-    table, names = _table(*_checked(truth, found))
+    truth, found = _checked(truth, found)
+    table, names = contingency(truth, found), np.unique(truth)
     either = table.sum(axis=1)[:, np.newaxis] + table.sum(axis=0) - table
     overlaps = table / either
     return overlaps if background else overlaps[names != 0]
