@@ -32,6 +32,8 @@ SPARSITIES = (
     "top_p",
 )
 
+PLACEMENTS = ("grid", "free")
+
 # Fields with several values, and the type of each; of words there may be none.
 LISTS = {tuple[float, ...]: float, tuple[str, ...]: str}
 
@@ -197,6 +199,12 @@ class ModelConfig:
         "divides responses by a root mean square over image, channel or group of "
         "images, as it learns (Shao et al. 2019; no means, no biases).",
         choices=("none", "sparse_switchable"),
+    )
+    placement: str = _field(
+        "grid",
+        "Of the attributes' parts: grid (published), or free: every location says "
+        "where its part is, how large, how present and how deep (docs/placing.md).",
+        choices=PLACEMENTS,
     )
     stddev_group_size: int = _field(
         10,
@@ -534,6 +542,35 @@ class TrainConfig:
         0.0,
         "Weight of what attributes lack to be selected, summed over those that fewer "
         "than one image in 500 uses; 0: none, as published.",
+        minimum=0.0,
+    )
+    placing_jitter: float = _field(
+        0.5,
+        "Of --placement=free: cells of the 8x8 map by which the parts of generated "
+        "images are shifted at random, at most, before the critic sees them.",
+        minimum=0.0,
+        maximum=1.5,
+    )
+    placing_steps: int = _field(
+        1000,
+        "Of --placement=free: steps before parts begin to leave the grid.",
+        minimum=0,
+    )
+    position_weight: float = _field(
+        1e-3,
+        "Of --placement=free: weight of the mean squared position, in cells.",
+        minimum=0.0,
+    )
+    presence_target: float = _field(
+        0.0,
+        "Of --placement=free: what the mean presence of a location shall be, such as "
+        "the objects of a scene over 16; 0: anything.",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    presence_weight: float = _field(
+        1.0,
+        "Of --presence_target: weight of the squared difference to it.",
         minimum=0.0,
     )
     ema_decay: float = _field(

@@ -23,7 +23,7 @@ USES = {
     "operations": "sparsity",
     "layers": "operations sparsity",
     "networks": "config layers operations sparsity",
-    "training": "layers losses networks prior sparsity",
+    "training": "layers losses networks operations prior sparsity",
     "data": "config errors files",
     "labels": "config data errors",
     "features": "config data errors images metrics startup",

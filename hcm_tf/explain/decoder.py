@@ -139,8 +139,7 @@ class Decoder:
                         responses=tuple(level[index] for level in arrays[0]),
                         codes=tuple(level[index] for level in arrays[1]),
                         gates=tuple(
-                            BlockGates(*(gate[one] for gate in gates))
-                            for gates in trace.gates
+                            BlockGates(*gates).of(one) for gates in trace.gates
                         ),
                         logits=logits[index],
                         image=image[index],

@@ -9,6 +9,7 @@ from hcm_tf.layers.equalized import (
 )
 from hcm_tf.layers.minibatch_stddev import MinibatchStddev
 from hcm_tf.layers.normalization import SparseSwitchableNormalization
+from hcm_tf.layers.placing import PlacingConv2D
 from hcm_tf.layers.selection import (
     ChannelSelection,
     ChannelTopK,
@@ -24,6 +25,7 @@ __all__ = [
     "EqualizedDense",
     "MinibatchStddev",
     "PlacedConv2D",
+    "PlacingConv2D",
     "SparseSwitchableNormalization",
     "SpatialSelection",
     "SpatialTopK",

@@ -28,6 +28,7 @@ def build_generator(config: ModelConfig, *, dtype: str = "float32") -> Generator
         temperature=config.temperature,
         p=config.top_p,
         normalized=config.normalizer != "none",
+        placement=config.placement,
         classes=config.classes,
         image_channels=config.image_channels,
         dtype=dtype,
