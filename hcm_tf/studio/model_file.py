@@ -23,7 +23,7 @@ def pack(engine: Engine) -> bytes:
 
     Raises:
         UserError: the networks are too large for a browser, normalised, or draw by
-            labels, or a level's rule is not among KNOWN.
+            labels, a level's rule is not among KNOWN, or parts are placed freely.
     """
     generator, encoder = engine.run.generator, engine.run.encoder
     for level in generator.levels:
@@ -37,6 +37,11 @@ def pack(engine: Engine) -> bytes:
         raise UserError(
             "the browser cannot draw by labels (--conditional). Use the studio with a "
             "server: python -m hcm_tf.studio."
+        )
+    if generator.placing is not None:
+        raise UserError(
+            "the browser cannot draw parts that are placed freely (--placement). Use "
+            "the studio with a server: python -m hcm_tf.studio."
         )
     if generator.normalizers:
         raise UserError(

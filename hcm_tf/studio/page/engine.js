@@ -27,8 +27,9 @@
  * @property {(latent: Float32Array) => Promise<Picture>} trace
  * @property {(id: number, level: number, codes: Units[]) => Promise<Float32Array[]>} replay
  *   Logits of each code, at most 16, through the recorded gates of picture `id`.
- * @property {(level: number, code: Units) => Promise<Picture>} redraw
- *   Decides anew above `level`; codes below it are null, and so is the latent.
+ * @property {(level: number, code: Units, id: number) => Promise<Picture>} redraw
+ *   Decides anew above `level`; codes below it are null, and so is the latent. `id`: of
+ *   the picture that the code was one of, which knows where its parts are.
  * @property {(id: number, weights: Float32Array) => Promise<Float32Array[]>} credit
  *   What each active unit of each level adds to the weighted sum of the logits.
  * @property {(id: number, level: number, unit: number) =>
