@@ -38,7 +38,7 @@ USES = {
     "studio": "command errors explain files layers networks prior runs startup",
     "evaluate": (
         "command config data errors explain features files images labels metrics "
-        "networks prior runs startup version"
+        "networks operations prior runs startup version"
     ),
     "sample": "command errors files images prior runs startup",
     "": "layers networks runs startup version",
