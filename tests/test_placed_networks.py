@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from mixes import IDS, MIXES
 
-from hcm_tf.config import ModelConfig
+from hcm_tf.config import Label, ModelConfig
 from hcm_tf.networks import Generator, build_generator
 from hcm_tf.operations import EXECUTIONS, apply
 from hcm_tf.operations.placing import NUMBERS, PlacingStage
@@ -185,6 +186,36 @@ def test_a_code_of_the_attributes_needs_its_places():
     grid, placed = build_generator(GRID), np.zeros((1, 64, 144), "float32")
     with pytest.raises(ValueError, match=r"no use for it.*placed given"):
         grid.redraw(0, code, placed)
+
+
+KINDS = [
+    *MIXES,
+    {"labels": (Label("hat", ("none", "red", "blue"), (0.4, 0.3, 0.3)),)},
+]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=[*IDS, "labels"])
+def test_every_rule_and_labels_go_with_it(kind):
+    config = dataclasses.replace(FREE, image_size=32, **kind)
+    generator = moved(config)
+    for layer in generator.selections:
+        if layer.threshold is not None:
+            layer.threshold.assign(np.full(layer.threshold.shape, 0.4))
+    latent = latents()
+    if generator.classes:
+        latent = np.concatenate([latent, np.eye(3, dtype="float32")], axis=1)
+    trace = generator.trace(latent)
+    assert np.std(trace.placing.position) > 0.3
+    np.testing.assert_allclose(generator(latent), trace.image, atol=1e-5)
+    random = np.random.default_rng(6)
+    for level, code in enumerate(trace.codes):
+        part = random.integers(0, 2, code.shape)
+        drawn = [
+            generator.replay(level, tf.where(part == number, code, 0.0), trace.gates)
+            for number in range(2)
+        ]
+        residual = np.abs(np.sum(drawn, axis=0) - trace.logits).max()
+        assert residual <= 1e-5 * max(1.0, np.abs(trace.logits).max())
 
 
 def test_it_comes_back_from_its_configuration():
