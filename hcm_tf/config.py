@@ -158,6 +158,12 @@ class ModelConfig:
     latent_size: int = _field(
         200, "Length of the latent vector z.", minimum=1, maximum=65536
     )
+    location_latents: bool = _field(
+        False,
+        "Give each of the 16 locations its own part of the latent, read from its own "
+        "part of an image, with weights that all locations share; published: one dense "
+        "layer mixes all.",
+    )
     attribute_keep: float = _field(
         0.1,
         "Fraction of the attributes kept at each location; 1 keeps all (dense).",
@@ -233,6 +239,11 @@ class ModelConfig:
             raise ValueError(
                 "`base_channels` must be even for 128-pixel images, whose last block "
                 f"has base_channels / 2 feature maps. Received: {self.base_channels}"
+            )
+        if self.location_latents and self.latent_size % GRID**2:
+            raise ValueError(
+                f"`latent_size` must be a multiple of {GRID**2} with "
+                f"`location_latents`. Received: {self.latent_size}"
             )
         if self.discovered_classes == 1:
             raise ValueError("`discovered_classes` must be 0, or at least 2.")

@@ -29,6 +29,7 @@ def build_generator(config: ModelConfig, *, dtype: str = "float32") -> Generator
         p=config.top_p,
         normalized=config.normalizer != "none",
         placement=config.placement,
+        location_latents=config.location_latents,
         classes=config.classes,
         image_channels=config.image_channels,
         dtype=dtype,
@@ -42,6 +43,7 @@ def build_encoder(config: ModelConfig, *, dtype: str = "float32") -> Encoder:
     """The encoder of a configuration, with its variables made."""
     encoder = Encoder(
         latent_size=config.latent_size,
+        location_latents=config.location_latents,
         widths=config.trunk_widths,
         residual_block=config.trunk_residual_block,
         classes=config.classes,

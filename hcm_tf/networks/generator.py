@@ -71,6 +71,8 @@ class Generator(keras.Model):
         normalized: the blocks are, see `layers.SparseSwitchableNormalization`.
         placement: "grid" (published), or "free": every location says where its part
             is, how large, how present and how deep (`operations.placing`).
+        location_latents: each location has its own sixteenth of the latent, in
+            row-major order, and the first layer's weights are shared by all.
         image_channels: channels of the image.
         classes: of each label that images are drawn by; none: by latents alone.
 
@@ -92,6 +94,7 @@ class Generator(keras.Model):
         p: float = 0.9,
         normalized: bool = False,
         placement: str = "grid",
+        location_latents: bool = False,
         image_channels: int = 3,
         classes: tuple[int, ...] = (),
         **kwargs: Any,
@@ -114,8 +117,13 @@ class Generator(keras.Model):
         chosen = {"temperature": temperature, "p": p, "dtype": dtype}
         self.image_size = resolutions[-1]
         self.image_channels = image_channels
+        self.location_latents = location_latents
+        self.features = widths[0]
+        units = GRID * GRID * self.features
         self.fc = EqualizedDense(
-            GRID * GRID * widths[0], gain=RELU_GAIN / 4, dtype=dtype, name="fc"
+            *(self.features if location_latents else units, RELU_GAIN / 4),
+            dtype=dtype,
+            name="fc",
         )
         self.attribute_conv = EqualizedConv2D(
             attributes, 3, dtype=dtype, name="attributes"
@@ -130,7 +138,7 @@ class Generator(keras.Model):
             # A label is one 1 among its classes: as if each were an input of its own.
             alone = math.sqrt(sum(classes) / len(classes))
             self.label_fc = EqualizedDense(
-                self.fc.units, gain=alone * self.fc.gain, dtype=dtype, name="label_fc"
+                units, gain=alone * self.fc.gain, dtype=dtype, name="label_fc"
             )
             self.label_preferences = EqualizedDense(
                 *(GRID * GRID * attributes, alone),
@@ -237,11 +245,15 @@ class Generator(keras.Model):
         With labels, those behind the latents count (`hcm_tf.labels`).
         """
         width = sum(self.classes)
-        self.fc.build((None, input_shape[-1] - width))
+        size = input_shape[-1] - width
+        if self.location_latents:
+            self.fc.build((None, GRID * GRID, size // (GRID * GRID)))
+        else:
+            self.fc.build((None, size))
         if self.classes:
             self.label_fc.build((None, width))
             self.label_preferences.build((None, width))
-        shape = (None, GRID, GRID, self.fc.units // (GRID * GRID))
+        shape = (None, GRID, GRID, self.features)
         self.attribute_conv.build(shape)
         if self.placing is not None:
             self.placing.build(shape)
@@ -318,11 +330,16 @@ class Generator(keras.Model):
         latent, labels = ops.cast(latent, self.compute_dtype), None
         if self.classes:
             latent, labels = self.split(latent)
+        if self.location_latents:
+            size = latent.shape[-1] // (GRID * GRID)
+            latent = ops.reshape(latent, (-1, GRID * GRID, size))
         x = self.fc(latent)
+        if self.location_latents:
+            x = ops.reshape(x, (-1, GRID * GRID * self.features))
         if labels is not None:
             x = x + self.label_fc(labels)
         x = ops.relu(x)
-        return ops.reshape(x, (-1, GRID, GRID, x.shape[-1] // (GRID * GRID))), labels
+        return ops.reshape(x, (-1, GRID, GRID, self.features)), labels
 
     def _prefer(self, features: Tensor, labels: Tensor | None) -> Tensor:
         preferred = self.attribute_conv(features)
@@ -507,6 +524,7 @@ class Generator(keras.Model):
             "p": self.p,
             "normalized": self.normalized,
             "placement": self.placement,
+            "location_latents": self.location_latents,
             "image_channels": self.image_channels,
             "classes": self.classes,
         }

@@ -23,7 +23,8 @@ def pack(engine: Engine) -> bytes:
 
     Raises:
         UserError: the networks are too large for a browser, normalised, or draw by
-            labels, a level's rule is not among KNOWN, or parts are placed freely.
+            labels, a level's rule is not among KNOWN, parts are placed freely, or
+            locations have latents of their own.
     """
     generator, encoder = engine.run.generator, engine.run.encoder
     for level in generator.levels:
@@ -41,6 +42,11 @@ def pack(engine: Engine) -> bytes:
     if generator.placing is not None:
         raise UserError(
             "the browser cannot draw parts that are placed freely (--placement). Use "
+            "the studio with a server: python -m hcm_tf.studio."
+        )
+    if generator.location_latents:
+        raise UserError(
+            "the browser cannot draw latents of locations (--location_latents). Use "
             "the studio with a server: python -m hcm_tf.studio."
         )
     if generator.normalizers:
