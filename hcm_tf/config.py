@@ -164,6 +164,11 @@ class ModelConfig:
         "part of an image, with weights that all locations share; published: one dense "
         "layer mixes all.",
     )
+    location_attention: bool = _field(
+        False,
+        "Let each location learn from a few others, chosen by sparsemax, before its "
+        "attributes are made and its part is placed.",
+    )
     attribute_keep: float = _field(
         0.1,
         "Fraction of the attributes kept at each location; 1 keeps all (dense).",

@@ -46,6 +46,8 @@ ROWS = [
     Row(layers.UpsampledConv2D, {"filters": 3}, (4, 4, 2)),
     Row(layers.PlacedConv2D, {"filters": 3, "most": 2}, (4, 4, 6)),
     Row(layers.PlacingConv2D, {}, (4, 4, 6)),
+    Row(layers.LocationAttention, {}, (4, 4, 16)),
+    Row(layers.ZeroConv2D, {"filters": 3}, (4, 4, 6)),
     Row(layers.MinibatchStddev, {"group_size": 2}, (4, 4, 3), fixed_batch=True),
     Row(blocks.GeneratorBlock, {"width": 3, "k": 20, "residual": True}, (4, 4, 2)),
     Row(blocks.GeneratorBlock, {"width": 3, "k": None, "attribute_k": 2}, (4, 4, 6)),

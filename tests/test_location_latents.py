@@ -85,6 +85,6 @@ def test_a_run_is_read_and_the_browser_refuses_it(make_run, tiny_config):
     )
     run = checkpoint.load(make_run(model=model))
     assert run.sample(2, seed=0).shape == (2, 32, 32, 3)
-    with pytest.raises(UserError, match="latents of locations") as caught:
+    with pytest.raises(UserError, match="latents of their own") as caught:
         model_file.pack(Engine(run, "located"))
     assert "\n" not in str(caught.value)

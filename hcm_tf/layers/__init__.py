@@ -1,11 +1,13 @@
 """Keras layers of the three networks."""
 
+from hcm_tf.layers.attention import LocationAttention
 from hcm_tf.layers.equalized import (
     RELU_GAIN,
     EqualizedConv2D,
     EqualizedDense,
     PlacedConv2D,
     UpsampledConv2D,
+    ZeroConv2D,
 )
 from hcm_tf.layers.minibatch_stddev import MinibatchStddev
 from hcm_tf.layers.normalization import SparseSwitchableNormalization
@@ -23,6 +25,7 @@ __all__ = [
     "ChannelTopK",
     "EqualizedConv2D",
     "EqualizedDense",
+    "LocationAttention",
     "MinibatchStddev",
     "PlacedConv2D",
     "PlacingConv2D",
@@ -30,4 +33,5 @@ __all__ = [
     "SpatialSelection",
     "SpatialTopK",
     "UpsampledConv2D",
+    "ZeroConv2D",
 ]

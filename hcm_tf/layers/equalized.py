@@ -120,6 +120,28 @@ class EqualizedConv2D(_Equalized):
 
 
 @keras.saving.register_keras_serializable("hcm_tf")
+class ZeroConv2D(EqualizedConv2D):
+    """A 1x1 `EqualizedConv2D` whose kernel begins with zeros.
+
+    Args:
+        filters: output feature maps.
+        gain: as of `EqualizedConv2D`.
+    """
+
+    def __init__(self, filters: int, *, gain: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(filters, 1, gain=gain, **kwargs)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self._add_kernel((1, 1, input_shape[-1], self.filters), "zeros")
+        self.built = True
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["kernel_size"]
+        return config
+
+
+@keras.saving.register_keras_serializable("hcm_tf")
 class UpsampledConv2D(EqualizedConv2D):
     """The 3x3 `EqualizedConv2D` of its input at twice the size (nearest neighbour)."""
 

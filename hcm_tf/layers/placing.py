@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from hcm_tf.layers.equalized import EqualizedConv2D
+from hcm_tf.layers.equalized import ZeroConv2D
 from hcm_tf.operations.placing import NUMBERS
 
 # Of the learning rate of other layers, as a factor of the equalised kernel (Karras et
@@ -13,20 +13,16 @@ RATE = 0.1
 
 
 @keras.saving.register_keras_serializable("hcm_tf")
-class PlacingConv2D(EqualizedConv2D):
-    """A 1x1 `EqualizedConv2D` that begins with zeros: every part begins at home.
+class PlacingConv2D(ZeroConv2D):
+    """The numbers by which every location places its part, at home to begin with.
 
     `(batch, n, n, C)` -> `(batch, n, n, operations.placing.NUMBERS)`.
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(NUMBERS, 1, **{"gain": RATE, **kwargs})
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        self._add_kernel((1, 1, input_shape[-1], self.filters), "zeros")
-        self.built = True
+        super().__init__(NUMBERS, **{"gain": RATE, **kwargs})
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        del config["filters"], config["kernel_size"]
+        del config["filters"]
         return config

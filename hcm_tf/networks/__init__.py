@@ -30,6 +30,7 @@ def build_generator(config: ModelConfig, *, dtype: str = "float32") -> Generator
         normalized=config.normalizer != "none",
         placement=config.placement,
         location_latents=config.location_latents,
+        location_attention=config.location_attention,
         classes=config.classes,
         image_channels=config.image_channels,
         dtype=dtype,

@@ -13,6 +13,7 @@ from hcm_tf.layers import (
     ChannelSelection,
     EqualizedConv2D,
     EqualizedDense,
+    LocationAttention,
     PlacingConv2D,
     SparseSwitchableNormalization,
     SpatialSelection,
@@ -73,6 +74,7 @@ class Generator(keras.Model):
             is, how large, how present and how deep (`operations.placing`).
         location_latents: each location has its own sixteenth of the latent, in
             row-major order, and the first layer's weights are shared by all.
+        location_attention: see `layers.LocationAttention`.
         image_channels: channels of the image.
         classes: of each label that images are drawn by; none: by latents alone.
 
@@ -95,6 +97,7 @@ class Generator(keras.Model):
         normalized: bool = False,
         placement: str = "grid",
         location_latents: bool = False,
+        location_attention: bool = False,
         image_channels: int = 3,
         classes: tuple[int, ...] = (),
         **kwargs: Any,
@@ -128,6 +131,9 @@ class Generator(keras.Model):
         self.attribute_conv = EqualizedConv2D(
             attributes, 3, dtype=dtype, name="attributes"
         )
+        self.attention = None
+        if location_attention:
+            self.attention = LocationAttention(dtype=dtype, name="attention")
         self.placement = placement
         self.placing = None
         if placement == "free":
@@ -255,8 +261,9 @@ class Generator(keras.Model):
             self.label_preferences.build((None, width))
         shape = (None, GRID, GRID, self.features)
         self.attribute_conv.build(shape)
-        if self.placing is not None:
-            self.placing.build(shape)
+        for layer in (self.attention, self.placing):
+            if layer is not None:
+                layer.build(shape)
         shape = (None, GRID, GRID, self.attribute_conv.filters)
         self.attribute_selection.build(shape)
         for block in self.blocks:
@@ -339,7 +346,8 @@ class Generator(keras.Model):
         if labels is not None:
             x = x + self.label_fc(labels)
         x = ops.relu(x)
-        return ops.reshape(x, (-1, GRID, GRID, self.features)), labels
+        x = ops.reshape(x, (-1, GRID, GRID, self.features))
+        return x if self.attention is None else self.attention(x), labels
 
     def _prefer(self, features: Tensor, labels: Tensor | None) -> Tensor:
         preferred = self.attribute_conv(features)
@@ -525,6 +533,7 @@ class Generator(keras.Model):
             "normalized": self.normalized,
             "placement": self.placement,
             "location_latents": self.location_latents,
+            "location_attention": self.attention is not None,
             "image_channels": self.image_channels,
             "classes": self.classes,
         }

@@ -24,7 +24,7 @@ def pack(engine: Engine) -> bytes:
     Raises:
         UserError: the networks are too large for a browser, normalised, or draw by
             labels, a level's rule is not among KNOWN, parts are placed freely, or
-            locations have latents of their own.
+            locations have latents of their own or learn from others.
     """
     generator, encoder = engine.run.generator, engine.run.encoder
     for level in generator.levels:
@@ -44,10 +44,11 @@ def pack(engine: Engine) -> bytes:
             "the browser cannot draw parts that are placed freely (--placement). Use "
             "the studio with a server: python -m hcm_tf.studio."
         )
-    if generator.location_latents:
+    if generator.location_latents or generator.attention is not None:
         raise UserError(
-            "the browser cannot draw latents of locations (--location_latents). Use "
-            "the studio with a server: python -m hcm_tf.studio."
+            "the browser cannot draw locations that have latents of their own or "
+            "learn from others (--location_latents, --location_attention). Use the "
+            "studio with a server: python -m hcm_tf.studio."
         )
     if generator.normalizers:
         raise UserError(

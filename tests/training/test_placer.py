@@ -14,12 +14,12 @@ from hcm_tf.training.placing import Placer
 BATCH = 8
 
 
-def trainer_of(tiny_config, replicas=1, **train):
+def trainer_of(tiny_config, replicas=1, model=(), **train):
     """The trainer, and a function that takes steps on batches of seeds."""
     train = {"batch_size": BATCH, "placing_steps": 0, "critic_steps": 2, **train}
     config = dataclasses.replace(
         tiny_config,
-        model=dataclasses.replace(tiny_config.model, placement="free"),
+        model=dataclasses.replace(tiny_config.model, placement="free", **dict(model)),
         train=dataclasses.replace(tiny_config.train, **train),
     )
     strategy = devices.mirrored([f"CPU:{index}" for index in range(replicas)])
@@ -57,8 +57,13 @@ def saved(trainer):
     }
 
 
-def test_replicas_agree_and_a_resumed_run_goes_on_alike(tiny_config):
+LOCATED = {"latent_size": 16, "location_latents": True, "location_attention": True}
+
+
+@pytest.mark.parametrize("model", [{}, LOCATED], ids=["plain", "located"])
+def test_replicas_agree_and_a_resumed_run_goes_on_alike(tiny_config, model):
     terms = {"presence_target": 0.2, "presence_weight": 5.0, "placing_steps": 1}
+    terms["model"] = model
     one, run = trainer_of(tiny_config, **terms)
     run([0, 1])
     half = saved(one)
