@@ -32,6 +32,8 @@ SPARSITIES = (
     "top_p",
 )
 
+PLACEMENTS = ("grid", "free")
+
 # Fields with several values, and the type of each; of words there may be none.
 LISTS = {tuple[float, ...]: float, tuple[str, ...]: str}
 
@@ -156,6 +158,17 @@ class ModelConfig:
     latent_size: int = _field(
         200, "Length of the latent vector z.", minimum=1, maximum=65536
     )
+    location_latents: bool = _field(
+        False,
+        "Give each of the 16 locations its own part of the latent, read from its own "
+        "part of an image, with weights that all locations share; published: one dense "
+        "layer mixes all.",
+    )
+    location_attention: bool = _field(
+        False,
+        "Let each location learn from a few others, chosen by sparsemax, before its "
+        "attributes are made and its part is placed.",
+    )
     attribute_keep: float = _field(
         0.1,
         "Fraction of the attributes kept at each location; 1 keeps all (dense).",
@@ -198,6 +211,12 @@ class ModelConfig:
         "images, as it learns (Shao et al. 2019; no means, no biases).",
         choices=("none", "sparse_switchable"),
     )
+    placement: str = _field(
+        "grid",
+        "Of the attributes' parts: grid (published), or free: every location says "
+        "where its part is, how large, how present and how deep (docs/placing.md).",
+        choices=PLACEMENTS,
+    )
     stddev_group_size: int = _field(
         10,
         "Images compared by the critic's minibatch standard deviation; the batch of "
@@ -225,6 +244,11 @@ class ModelConfig:
             raise ValueError(
                 "`base_channels` must be even for 128-pixel images, whose last block "
                 f"has base_channels / 2 feature maps. Received: {self.base_channels}"
+            )
+        if self.location_latents and self.latent_size % GRID**2:
+            raise ValueError(
+                f"`latent_size` must be a multiple of {GRID**2} with "
+                f"`location_latents`. Received: {self.latent_size}"
             )
         if self.discovered_classes == 1:
             raise ValueError("`discovered_classes` must be 0, or at least 2.")
@@ -539,6 +563,35 @@ class TrainConfig:
         0.0,
         "Weight of what attributes lack to be selected, summed over those that fewer "
         "than one image in 500 uses; 0: none, as published.",
+        minimum=0.0,
+    )
+    placing_jitter: float = _field(
+        0.5,
+        "Of --placement=free: cells of the 8x8 map by which the parts of generated "
+        "images are shifted at random, at most, before the critic sees them.",
+        minimum=0.0,
+        maximum=1.5,
+    )
+    placing_steps: int = _field(
+        1000,
+        "Of --placement=free: steps before parts begin to leave the grid.",
+        minimum=0,
+    )
+    position_weight: float = _field(
+        1e-3,
+        "Of --placement=free: weight of the mean squared position, in cells.",
+        minimum=0.0,
+    )
+    presence_target: float = _field(
+        0.0,
+        "Of --placement=free: what the mean presence of a location shall be, such as "
+        "the objects of a scene over 16; 0: anything.",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    presence_weight: float = _field(
+        1.0,
+        "Of --presence_target: weight of the squared difference to it.",
         minimum=0.0,
     )
     ema_decay: float = _field(

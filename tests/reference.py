@@ -89,3 +89,65 @@ def sparsestmax(z: np.ndarray, radius: float) -> np.ndarray:
         left = np.sqrt(radius**2 - np.sum((own - centre) ** 2))
         share = own + left * (projected - own) / np.linalg.norm(projected - own)
     return share
+
+
+def patch(attributes: np.ndarray, dictionary: np.ndarray) -> np.ndarray:
+    """What one location draws: `(V,)` and `(V, 3, 3, F)` -> `(4, 4, F)`.
+
+    Its cell, upsampled to 2 x 2 pixels, convolved as far as that reaches.
+    """
+    kernel = np.moveaxis(dictionary, 0, 2)
+    alone = np.zeros((1, 6, 6, len(attributes)))
+    alone[:, 2:4, 2:4] = attributes
+    return convolve(alone, kernel)[0, 1:5, 1:5]
+
+
+def hat(x: float) -> float:
+    return max(0.0, 1.0 - abs(x))
+
+
+def place_freely(attributes: np.ndarray, dictionary: np.ndarray, placing) -> np.ndarray:
+    """Each location's patch moved, scaled, and hidden by those in front of it.
+
+    Args:
+        attributes: `(batch, 4, 4, V)`.
+        dictionary: `(16, V, 3, 3, F)`.
+        placing: as `operations.placing.Placing`.
+    """
+    batch, side = attributes.shape[:2]
+    size, filters = 2 * side, dictionary.shape[-1]
+    image = np.zeros((batch, size, size, filters))
+    for b in range(batch):
+        drawn = np.zeros((side * side, size, size, filters))
+        covered = np.zeros((side * side, size, size))
+        for number in range(side * side):
+            home = 2 * np.array(divmod(number, side)) + 0.5
+            own = patch(
+                attributes[b].reshape(side * side, -1)[number], dictionary[number]
+            )
+            # Opacity is drawn as a map of one more feature would be.
+            thick = np.zeros((1, 3, 3, 1))
+            thick[0, :, :, 0] = placing.opacity[b, number].reshape(3, 3)
+            thick = patch(np.ones(1), thick)[..., 0]
+            for i in range(size):
+                for k in range(size):
+                    y, x = (
+                        (np.array([i, k]) - home - placing.position[b, number])
+                        / placing.scale[b, number]
+                    ) + 1.5
+                    for j in range(4):
+                        for m in range(4):
+                            weight = (
+                                placing.presence[b, number] * hat(y - j) * hat(x - m)
+                            )
+                            drawn[number, i, k] += weight * own[j, m]
+                            covered[number, i, k] += weight * thick[j, m]
+        covered = np.clip(covered, 0, 1)
+        for number in range(side * side):
+            left = np.ones((size, size))
+            for other in range(side * side):
+                if other != number:
+                    nearer = placing.depth[b, other] - placing.depth[b, number]
+                    left *= 1 - covered[other] / (1 + np.exp(-nearer / 0.25))
+            image[b] += left[..., None] * drawn[number]
+    return image

@@ -23,7 +23,7 @@ USES = {
     "operations": "sparsity",
     "layers": "operations sparsity",
     "networks": "config layers operations sparsity",
-    "training": "layers losses networks prior sparsity",
+    "training": "layers losses networks operations prior sparsity",
     "data": "config errors files",
     "labels": "config data errors",
     "features": "config data errors images metrics startup",
@@ -32,12 +32,13 @@ USES = {
         "training"
     ),
     "explain": (
-        "command config data errors files images labels networks prior runs startup"
+        "command config data errors files images labels networks operations prior runs "
+        "startup"
     ),
     "studio": "command errors explain files labels layers networks prior runs startup",
     "evaluate": (
         "command config data errors explain features files images labels metrics "
-        "networks prior runs startup version"
+        "networks operations prior runs startup version"
     ),
     "sample": "command errors files images prior runs startup",
     "": "layers networks runs startup version",

@@ -201,7 +201,7 @@ def test_any_code_is_decoded_alike_on_the_device():
     # More than the rows that the device reads for the generator's own selection.
     active = tf.math.count_nonzero(union, axis=-1, dtype=tf.int32)
     assert tf.reduce_max(active) > config.attribute_k + SPARE_ROWS
-    gates = tf.nest.map_structure(lambda gate: gate[:1], trace.gates)
+    gates = tuple(found.of(slice(1)) for found in trace.gates)
     for expected, actual in (
         (fast.replay(0, union, gates), device.replay(0, union, gates)),
         (fast.redraw(0, union), device.redraw(0, union)),

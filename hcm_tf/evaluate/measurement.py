@@ -8,7 +8,15 @@ import numpy as np
 
 from hcm_tf.config import DataConfig
 from hcm_tf.data import load_parts
-from hcm_tf.evaluate import faces, gather, meaning, rates, reconstruction, samples
+from hcm_tf.evaluate import (
+    faces,
+    gather,
+    meaning,
+    placing,
+    rates,
+    reconstruction,
+    samples,
+)
 from hcm_tf.evaluate.gather import Gathered
 from hcm_tf.evaluate.page import Picture
 from hcm_tf.evaluate.progress import bar
@@ -209,6 +217,10 @@ def _reconstruction(
             run, held_out.images, options.refine, batch=options.batch, advance=advance
         )
     found = reconstruction.measure(redrawn, options.seed)
+    if run.generator.placing is not None:
+        found["placing"] = placing.measure(
+            run, redrawn.images, redrawn.latents, batch=options.batch
+        )
     for extractor in world.extractors.values():
         if faces.usable(extractor, held_out.label_names):
             sets = {"real": redrawn.images, "encoded": redrawn.encoded}

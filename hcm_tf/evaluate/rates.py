@@ -2,7 +2,8 @@
 
 The code of any one level is a whole description of an image: drawn from it
 (`Generator.redraw`), everything above decides anew. Its values are rounded to a few
-bits; positions cost what `metrics.rate_distortion` says, the cheaper of two ways.
+bits; positions cost what `metrics.rate_distortion` says, the cheaper of two ways. Where
+attributes are placed freely, their code does not say where, and is left out.
 """
 
 import math
@@ -63,6 +64,9 @@ def measure(
     ]
     points = {}
     for index, level in enumerate(run.generator.levels):
+        if index == 0 and run.generator.placing is not None:
+            advance(1)
+            continue
         points[level.name] = [
             _point(run, index, level, seen[index], coded[index], images, bits, batch)
             for bits in VALUE_BITS

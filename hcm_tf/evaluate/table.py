@@ -23,6 +23,11 @@ class Row(NamedTuple):
 
 
 HIGHER = {"precision", "recall", "density", "coverage"}
+PLACING = {
+    "spread": "spread of positions, in cells of the 8x8 map",
+    "presence": "mean presence",
+    "ratio": "error with all parts at home, over the error",
+}
 SIMILARITIES = ("psnr", "ssim", "ms_ssim")
 
 
@@ -139,6 +144,10 @@ def _reconstruction(found: dict[str, Any]) -> Iterator[tuple[str, str, str, str,
                 way = "more" if name in SIMILARITIES else "less"
                 floor = "" if name == "psnr" else ("1" if way == "more" else "0")
                 yield section, name.replace("_", " "), way, _estimate(each), floor
+    placed = found.get("placing", {})
+    for name, says in PLACING.items():
+        if name in placed:
+            yield "held-out, placing", says, "", number(placed[name]), ""
     kept = found.get("labels_kept")
     if kept:
         for kind in ("encoded", "refined"):

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from hcm_tf.explain.units import Units, Windows, active_units, pack
 from hcm_tf.networks import Generator, Trace
 from hcm_tf.networks.blocks import BlockGates
+from hcm_tf.operations.placing import Placing
 
 MEMORY_MB = 512
 # So that even a small network's progress bar moves.
@@ -32,6 +33,7 @@ class Recording:
         gates: what `Generator.replay` takes, of batch 1.
         logits: the image before tanh, `(size, size, channels)`.
         image: in [-1, 1].
+        placing: where the parts are, of batch 1; None on the grid.
     """
 
     latent: np.ndarray
@@ -40,6 +42,12 @@ class Recording:
     gates: tuple[BlockGates, ...]
     logits: np.ndarray
     image: np.ndarray
+    placing: Placing | None = None
+
+    @property
+    def placed(self) -> np.ndarray | None:
+        """The matrix of the parts' places, which a redrawn code of level 0 keeps."""
+        return self.gates[0].placed
 
 
 class Passes(NamedTuple):
@@ -139,11 +147,12 @@ class Decoder:
                         responses=tuple(level[index] for level in arrays[0]),
                         codes=tuple(level[index] for level in arrays[1]),
                         gates=tuple(
-                            BlockGates(*(gate[one] for gate in gates))
-                            for gates in trace.gates
+                            BlockGates(*gates).of(one) for gates in trace.gates
                         ),
                         logits=logits[index],
                         image=image[index],
+                        placing=trace.placing
+                        and type(trace.placing)(*(part[one] for part in trace.placing)),
                     )
                 )
         return recordings
@@ -191,24 +200,31 @@ class Decoder:
         )
         return tuple(level[0].numpy() for level in pulled)
 
-    def retrace(self, level: int, code: np.ndarray) -> Trace:
+    def retrace(
+        self, level: int, code: np.ndarray, placed: np.ndarray | None = None
+    ) -> Trace:
         """Draws and records a level's code; see `Generator.retrace`.
 
         Args:
             code: `(height, width, channels)`.
+            placed: `Recording.placed` of the picture that it is a code of.
         """
-        return self._retrace(level)(tf.constant(code[np.newaxis], tf.float32))
+        code = tf.constant(code[np.newaxis], tf.float32)
+        return self._retrace(level)(code, placed=placed)
 
-    def redraw(self, level: int, codes: np.ndarray) -> np.ndarray:
+    def redraw(
+        self, level: int, codes: np.ndarray, placed: np.ndarray | None = None
+    ) -> np.ndarray:
         """Draws from codes of a level with new decisions; see `Generator.redraw`."""
-        return self._redraw(level)(tf.constant(codes, tf.float32)).numpy()
+        codes = tf.constant(codes, tf.float32)
+        return self._redraw(level)(codes, placed=placed).numpy()
 
     def windows(self, recording: Recording, level: int, until: int | None) -> Windows:
         """What a unit of `level` reaches in the image, or in level `until`."""
         size = recording.codes[level].shape[0]
         above = recording.logits if until is None else recording.codes[until]
         larger = above.shape[0]
-        reach = self.generator.reach(level, until)
+        reach = self.generator.reach(level, until, recording.placed)
         return Windows(cell=larger // size, reach=reach, size=larger)
 
     def decode(

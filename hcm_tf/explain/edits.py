@@ -3,7 +3,9 @@
 A part is a choice of units, of one level or, as a subtree, of several. With recorded
 gates an edit is exact: everything else stays as it is, and the difference is the
 part's own picture. With new gates the levels above decide again, so that the rest of
-the picture may adapt.
+the picture may adapt. Where parts are placed freely, a location's place is no part of
+its code: whatever is edited, parts are drawn where the picture has them, but for
+`displace`, which moves one.
 """
 
 import dataclasses
@@ -14,6 +16,8 @@ from hcm_tf.explain.attribution import shares
 from hcm_tf.explain.decoder import Decoder, Recording
 from hcm_tf.explain.tree import BREADTH, Tree, edges
 from hcm_tf.explain.units import Units, active_units
+from hcm_tf.networks.blocks import BlockGates
+from hcm_tf.operations.placing import cover, shown, spread, visibility
 
 # Level -> its units that belong to the part.
 Part = dict[int, Units]
@@ -94,7 +98,7 @@ def scale(
     if new_gates:
         level, units = _single_level(part)
         code = _scaled(recording.codes[level], units, factor)
-        return Edit(recording.logits, decoder.redraw(level, code[None])[0])
+        return Edit(recording.logits, _redrawn(decoder, recording, level, code))
     levels = sorted(part)
     code = recording.codes[levels[0]]
     for level, above in zip(levels, [*levels[1:], None], strict=True):
@@ -139,11 +143,65 @@ def move(
         inside &= (moved.column >= 0) & (moved.column < width)
         moved = moved.take(inside)
         code[moved.row, moved.column, moved.basis] = moved.value
-        return Edit(recording.logits, decoder.redraw(level, code[None])[0])
+        return Edit(recording.logits, _redrawn(decoder, recording, level, code))
     cell = decoder.windows(recording, min(part), None).cell
     cut = picture(decoder, recording, part)
     pasted = shift(cut, rows * cell, columns * cell)
     return Edit(recording.logits, recording.logits - cut + pasted)
+
+
+def displace(
+    decoder: Decoder,
+    recording: Recording,
+    location: tuple[int, int],
+    rows: float,
+    columns: float,
+    *,
+    new_gates: bool = False,
+) -> Edit:
+    """Moves what a location draws, of a generator that places its parts freely.
+
+    Its own matrix S is made for the new place; all else that was recorded stays: what
+    the others leave visible of each pixel, their places, and, with recorded gates, all
+    decisions above. So the difference is the part's picture at the new place less that
+    at the old one. With new gates the levels above decide again.
+
+    Args:
+        location: row and column in the 4x4 grid.
+        rows: cells of the 8x8 map, down; fractions are read between pixels.
+        columns: to the right.
+
+    Raises:
+        ValueError: the generator places its parts on a grid.
+    """
+    gates = displaced_gates(recording, location, rows, columns)
+    code = recording.codes[0]
+    if new_gates:
+        after = decoder.redraw(0, code[None], gates[0].placed)[0]
+    else:
+        moved = dataclasses.replace(recording, gates=gates)
+        after = decoder.replay(moved, 0, code[None])[0]
+    return Edit(recording.logits, after)
+
+
+def displaced_gates(
+    recording: Recording, location: tuple[int, int], rows: float, columns: float
+) -> tuple[BlockGates, ...]:
+    """The recorded gates with one location's part elsewhere; see `displace`."""
+    if recording.placing is None:
+        raise ValueError("Parts can be displaced only where `placement` is free.")
+    side = recording.codes[0].shape[1]
+    index = location[0] * side + location[1]
+    placing = recording.placing
+    offset = np.zeros_like(placing.position)
+    offset[0, index] = rows, columns
+    alone = spread(placing)
+    visible = visibility(placing, cover(placing, alone))
+    moved = spread(placing._replace(position=placing.position + offset))
+    own = np.zeros((1, 1, side**2, 1), bool)
+    own[0, 0, index] = True
+    placed = np.asarray(shown(np.where(own, moved, alone), visible))
+    return (recording.gates[0]._replace(placed=placed), *recording.gates[1:])
 
 
 def transplant(
@@ -170,7 +228,7 @@ def transplant(
         level, units = _single_level(part)
         code = _scaled(target.codes[level], giving_way[level], 0.0)
         code[units.row, units.column, units.basis] = units.value
-        return Edit(target.logits, decoder.redraw(level, code[None])[0])
+        return Edit(target.logits, _redrawn(decoder, target, level, code))
     rest = remove(decoder, target, giving_way).after
     return Edit(target.logits, rest + picture(decoder, source, part))
 
@@ -196,6 +254,13 @@ def _single_level(part: Part) -> tuple[int, Units]:
             f"Received: levels {sorted(part)}"
         )
     return next(iter(part.items()))
+
+
+def _redrawn(
+    decoder: Decoder, recording: Recording, level: int, code: np.ndarray
+) -> np.ndarray:
+    """What a code draws anew, its parts at the places of the recording."""
+    return decoder.redraw(level, code[None], recording.placed)[0]
 
 
 def _scaled(code: np.ndarray, units: Units, factor: float) -> np.ndarray:

@@ -12,7 +12,9 @@ the picture changes by just the difference that this makes. A moved unit's pictu
 cut out and pasted elsewhere. A swap removes all units at a cell and adds those that a
 donor has there, drawn by the donor's gates; an insertion adds one. Decided anew, the
 code that the level has by then is changed, and all levels above select again: first all
-goes that is taken away, then what is put somewhere replaces what is there.
+goes that is taken away, then what is put somewhere replaces what is there. Where parts
+are placed freely, a location's place is the picture's own and no part of a code: what
+is put there is drawn where the picture has it.
 """
 
 import base64
@@ -253,7 +255,8 @@ def _redrawn(
             if change.kind != "change":
                 donor = open_origin(change.donor)
                 _put(code, change, _given(donor.codes[level], change))
-        trace = decoder.retrace(level, code)
+        # The picture's parts stay where they are, whoever gave them.
+        trace = decoder.retrace(level, code, recording.placed)
         codes[level:] = [found[0].numpy() for found in trace.codes]
         logits = trace.logits[0].numpy()
     return logits

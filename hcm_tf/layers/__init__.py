@@ -1,14 +1,17 @@
 """Keras layers of the three networks."""
 
+from hcm_tf.layers.attention import LocationAttention
 from hcm_tf.layers.equalized import (
     RELU_GAIN,
     EqualizedConv2D,
     EqualizedDense,
     PlacedConv2D,
     UpsampledConv2D,
+    ZeroConv2D,
 )
 from hcm_tf.layers.minibatch_stddev import MinibatchStddev
 from hcm_tf.layers.normalization import SparseSwitchableNormalization
+from hcm_tf.layers.placing import PlacingConv2D
 from hcm_tf.layers.selection import (
     ChannelSelection,
     ChannelTopK,
@@ -22,10 +25,13 @@ __all__ = [
     "ChannelTopK",
     "EqualizedConv2D",
     "EqualizedDense",
+    "LocationAttention",
     "MinibatchStddev",
     "PlacedConv2D",
+    "PlacingConv2D",
     "SparseSwitchableNormalization",
     "SpatialSelection",
     "SpatialTopK",
     "UpsampledConv2D",
+    "ZeroConv2D",
 ]

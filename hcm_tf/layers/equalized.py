@@ -30,11 +30,13 @@ class _Equalized(keras.layers.Layer):
         super().__init__(**kwargs)
         self.gain = gain
 
-    def _add_kernel(self, shape: tuple[int, ...]) -> None:
+    def _add_kernel(
+        self, shape: tuple[int, ...], initializer: str | None = None
+    ) -> None:
         self.kernel = self.add_weight(
             name="kernel",
             shape=shape,
-            initializer=keras.initializers.RandomNormal(stddev=1.0),
+            initializer=initializer or keras.initializers.RandomNormal(stddev=1.0),
         )
         self.scale = self.gain / math.sqrt(math.prod(shape[:-1]))
 
@@ -118,6 +120,28 @@ class EqualizedConv2D(_Equalized):
 
 
 @keras.saving.register_keras_serializable("hcm_tf")
+class ZeroConv2D(EqualizedConv2D):
+    """A 1x1 `EqualizedConv2D` whose kernel begins with zeros.
+
+    Args:
+        filters: output feature maps.
+        gain: as of `EqualizedConv2D`.
+    """
+
+    def __init__(self, filters: int, *, gain: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(filters, 1, gain=gain, **kwargs)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self._add_kernel((1, 1, input_shape[-1], self.filters), "zeros")
+        self.built = True
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["kernel_size"]
+        return config
+
+
+@keras.saving.register_keras_serializable("hcm_tf")
 class UpsampledConv2D(EqualizedConv2D):
     """The 3x3 `EqualizedConv2D` of its input at twice the size (nearest neighbour)."""
 
@@ -158,17 +182,26 @@ class PlacedConv2D(UpsampledConv2D):
         self._add_kernel((height * width, attributes, 3, 3, self.filters))
         self.built = True
 
-    def call(self, x: Tensor, *, selected: bool = False) -> Tensor:
+    def call(
+        self, x: Tensor, placed: Tensor | None = None, *, selected: bool = False
+    ) -> Tensor:
         """Of any `x`; `selected`: of one that has `most` active at a location.
 
         Only the generator's own selection is known to have. A union of two codes, or
         an edited one, may have more, and what reads `most` rows would drop the rest.
+
+        Args:
+            x: `(batch, 4, 4, V)`.
+            placed: `operations.placing.sums`, of the same batch or of batch 1; None
+                for the grid.
+            selected: see above.
         """
         place_convolve = self.execution.place_convolve
-        return place_convolve(*self._scaled(x), self.most if selected else None)
+        most = self.most if selected else None
+        return place_convolve(*self._scaled(x), most, placed)
 
-    def back(self, y: Tensor) -> Tensor:
-        return place_convolve_back(*self._scaled(y))
+    def back(self, y: Tensor, placed: Tensor | None = None) -> Tensor:
+        return place_convolve_back(*self._scaled(y), placed)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "most": self.most}

@@ -28,6 +28,9 @@ def build_generator(config: ModelConfig, *, dtype: str = "float32") -> Generator
         temperature=config.temperature,
         p=config.top_p,
         normalized=config.normalizer != "none",
+        placement=config.placement,
+        location_latents=config.location_latents,
+        location_attention=config.location_attention,
         classes=config.classes,
         image_channels=config.image_channels,
         dtype=dtype,
@@ -41,6 +44,7 @@ def build_encoder(config: ModelConfig, *, dtype: str = "float32") -> Encoder:
     """The encoder of a configuration, with its variables made."""
     encoder = Encoder(
         latent_size=config.latent_size,
+        location_latents=config.location_latents,
         widths=config.trunk_widths,
         residual_block=config.trunk_residual_block,
         classes=config.classes,

@@ -30,11 +30,18 @@ class BlockGates(NamedTuple):
             normaliser, its factor there, and 0 elsewhere.
         second: the same of the second convolution.
         kept: the selection's gate, boolean or float; all true without selection.
+        placed: where the block's parts are placed freely, `(batch, 64, 144)`, see
+            `operations.placing.sums`; None for the grid, and in every other block.
     """
 
     first: Tensor
     second: Tensor
     kept: Tensor
+    placed: Tensor | None = None
+
+    def of(self, images: slice) -> "BlockGates":
+        """What was decided of some images of the batch."""
+        return BlockGates(*(None if gate is None else gate[images] for gate in self))
 
 
 class BlockTrace(NamedTuple):
@@ -148,28 +155,41 @@ class GeneratorBlock(keras.layers.Layer):
         return 2 * margin + 2  # Twice the size, then two 3x3 convolutions.
 
     def call(
-        self, x: Tensor, *, selected: bool = False, stage: Stage | None = None
+        self,
+        x: Tensor,
+        placed: Tensor | None = None,
+        *,
+        selected: bool = False,
+        stage: Stage | None = None,
     ) -> Tensor:
         """The block's output: `(batch, n, n, C)` -> `(batch, 2n, 2n, width)`.
 
         Arguments as of `trace`.
         """
-        return _run(
-            self, lambda x: self.trace(x, selected=selected, stage=stage).code, x
-        )
+
+        def run(*inputs: Tensor) -> Tensor:
+            return self.trace(*inputs, selected=selected, stage=stage).code
+
+        return _run(self, run, *((x,) if placed is None else (x, placed)))
 
     def trace(
-        self, x: Tensor, *, selected: bool = False, stage: Stage | None = None
+        self,
+        x: Tensor,
+        placed: Tensor | None = None,
+        *,
+        selected: bool = False,
+        stage: Stage | None = None,
     ) -> BlockTrace:
         """The output before and after selection, and the decisions.
 
         Args:
             x: `(batch, n, n, C)`.
+            placed: see `BlockGates`.
             selected: x is the network's own selection, no edited or foreign code, so
                 that of attributes no more than `attribute_k` of a location are active.
             stage: of training, for the selection of the outputs; None when sampling.
         """
-        first = self._respond(x, selected)
+        first = self._respond(x, placed, selected)
         hidden, first_gate = _rectify(first, self.first_norm, stage)
         second = self.second(hidden)
         composed, second_gate = _rectify(second, self.second_norm, stage)
@@ -183,7 +203,7 @@ class GeneratorBlock(keras.layers.Layer):
         return BlockTrace(
             response,
             code,
-            BlockGates(first=first_gate, second=second_gate, kept=kept),
+            BlockGates(first_gate, second_gate, kept, placed),
             squares=tuple(
                 norm.mean_squares(x)
                 for norm, x in zip(self.normalizers, (first, second), strict=False)
@@ -193,7 +213,7 @@ class GeneratorBlock(keras.layers.Layer):
 
     def replay(self, x: Tensor, gates: BlockGates) -> Tensor:
         """The linear map that recorded gates make of this block."""
-        hidden = keep(self.first(x), gates.first)
+        hidden = keep(self._respond(x, gates.placed, False), gates.first)
         composed = keep(self.second(hidden), gates.second)
         return keep(self._add_shortcut(composed, x), gates.kept)
 
@@ -201,12 +221,16 @@ class GeneratorBlock(keras.layers.Layer):
         """The adjoint of `replay`: `(batch, 2n, 2n, width)` -> `(batch, n, n, C)`."""
         y = keep(y, gates.kept)
         hidden = self.second.back(keep(y, gates.second))
-        x = self.first.back(keep(hidden, gates.first))
+        hidden = keep(hidden, gates.first)
+        if gates.placed is None:
+            x = self.first.back(hidden)
+        else:
+            x = self.first.back(hidden, gates.placed)
         return x if self.shortcut is None else x + self.shortcut.back(upsample_back(y))
 
-    def _respond(self, x: Tensor, selected: bool) -> Tensor:
-        if selected and isinstance(self.first, PlacedConv2D):
-            return self.first(x, selected=True)
+    def _respond(self, x: Tensor, placed: Tensor | None, selected: bool) -> Tensor:
+        if isinstance(self.first, PlacedConv2D):
+            return self.first(x, placed, selected=selected)
         return self.first(x)
 
     def get_config(self) -> dict[str, Any]:
@@ -379,14 +403,14 @@ def _rectify(
 
 
 def _run(
-    block: GeneratorBlock | DownBlock, run: Callable[[Tensor], Tensor], x: Tensor
+    block: GeneratorBlock | DownBlock, run: Callable[..., Tensor], *inputs: Tensor
 ) -> Tensor:
     if not block.recompute:
-        return run(x)
+        return run(*inputs)
     # Needs TensorFlow, as training does; sampling runs on every backend.
     from hcm_tf.operations.recomputation import recomputed
 
-    return recomputed(block, run, x)
+    return recomputed(block, run, *inputs)
 
 
 def halve(x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from hcm_tf.config import GRID
 from hcm_tf.layers import EqualizedDense
 from hcm_tf.networks.blocks import Trunk
 from hcm_tf.sparsity import Tensor
@@ -17,6 +18,8 @@ class Encoder(keras.Model):
 
     Args:
         latent_size: length of the latent.
+        location_latents: each of the trunk's last pixels gives its own part of it, by
+            weights that all share; see `Generator`.
         widths: feature maps of each block, from the image down.
         residual_block: index of the block with a shortcut.
         classes: of each label that it reads from an image; none: it reads none.
@@ -31,6 +34,7 @@ class Encoder(keras.Model):
         self,
         *,
         latent_size: int = 200,
+        location_latents: bool = False,
         widths: tuple[int, ...] = (64, 128, 256, 512),
         residual_block: int = 1,
         classes: tuple[int, ...] = (),
@@ -44,7 +48,14 @@ class Encoder(keras.Model):
             dtype=dtype,
             name="trunk",
         )
-        self.fc = EqualizedDense(latent_size, gain=1.0, dtype=dtype, name="fc")
+        self.latent_size = latent_size
+        self.location_latents = location_latents
+        self.fc = EqualizedDense(
+            latent_size // GRID**2 if location_latents else latent_size,
+            gain=1.0,
+            dtype=dtype,
+            name="fc",
+        )
         self.classes = tuple(classes)
         self.label_fc = self.offsets = None
         if classes:
@@ -57,12 +68,15 @@ class Encoder(keras.Model):
         self.trunk.build(input_shape)
         _, height, width, channels = self.trunk.compute_output_shape(input_shape)
         self.features = height * width * channels
-        self.fc.build((None, self.features))
+        if self.location_latents:
+            self.fc.build((None, height * width, channels))
+        else:
+            self.fc.build((None, self.features))
         if self.label_fc is not None:
             self.label_fc.build((None, self.features))
             self.offsets = self.add_weight(
                 name="offsets",
-                shape=(sum(self.classes), self.fc.units),
+                shape=(sum(self.classes), self.latent_size),
                 initializer="zeros",
                 trainable=False,
             )
@@ -100,7 +114,12 @@ class Encoder(keras.Model):
         """
         x = self.trunk(ops.cast(images, self.compute_dtype))
         features = ops.reshape(x, (-1, self.features))
-        latents = ops.cast(self.fc(features), self.variable_dtype)
+        if self.location_latents:
+            x = ops.reshape(x, (-1, GRID**2, self.features // GRID**2))
+            latents = ops.reshape(self.fc(x), (-1, self.latent_size))
+        else:
+            latents = self.fc(features)
+        latents = ops.cast(latents, self.variable_dtype)
         if not self.classes:
             return latents, []
         scores = ops.cast(self.label_fc(features), self.variable_dtype)
@@ -113,7 +132,8 @@ class Encoder(keras.Model):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "latent_size": self.fc.units,
+            "latent_size": self.latent_size,
+            "location_latents": self.location_latents,
             "widths": self.trunk.widths,
             "residual_block": self.trunk.residual_block,
             "classes": self.classes,

@@ -7,17 +7,21 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from hcm_tf.config import GRID, RESIDUAL_RESOLUTION
+from hcm_tf.config import GRID, PLACEMENTS, RESIDUAL_RESOLUTION
 from hcm_tf.layers import (
     RELU_GAIN,
     ChannelSelection,
     EqualizedConv2D,
     EqualizedDense,
+    LocationAttention,
+    PlacingConv2D,
     SparseSwitchableNormalization,
     SpatialSelection,
 )
 from hcm_tf.networks.blocks import BlockGates, GeneratorBlock, track_by_name
 from hcm_tf.networks.levels import Level
+from hcm_tf.operations import placing
+from hcm_tf.operations.placing import Placing, PlacingStage
 from hcm_tf.sparsity import Tensor, keep
 from hcm_tf.sparsity.rules import RULES, Stage
 
@@ -35,6 +39,8 @@ class Trace(NamedTuple):
         logits: the image before tanh, `(batch, size, size, image_channels)`.
         image: tanh of the logits, in [-1, 1].
         squares: `BlockTrace.squares` of all blocks, in training.
+        placing: where the parts are, of which the first block's gates hold the matrix;
+            None on the grid, and of what `retrace` draws.
     """
 
     responses: tuple[Tensor, ...]
@@ -43,6 +49,7 @@ class Trace(NamedTuple):
     logits: Tensor
     image: Tensor
     squares: tuple[Tensor, ...] = ()
+    placing: Placing | None = None
 
 
 @keras.saving.register_keras_serializable("hcm_tf")
@@ -63,6 +70,11 @@ class Generator(keras.Model):
             sparse level, the attributes first; the last serves all further levels.
         temperature, p: of rules that have them, see `layers.ChannelSelection`.
         normalized: the blocks are, see `layers.SparseSwitchableNormalization`.
+        placement: "grid" (published), or "free": every location says where its part
+            is, how large, how present and how deep (`operations.placing`).
+        location_latents: each location has its own sixteenth of the latent, in
+            row-major order, and the first layer's weights are shared by all.
+        location_attention: see `layers.LocationAttention`.
         image_channels: channels of the image.
         classes: of each label that images are drawn by; none: by latents alone.
 
@@ -83,6 +95,9 @@ class Generator(keras.Model):
         temperature: float = 1.0,
         p: float = 0.9,
         normalized: bool = False,
+        placement: str = "grid",
+        location_latents: bool = False,
+        location_attention: bool = False,
         image_channels: int = 3,
         classes: tuple[int, ...] = (),
         **kwargs: Any,
@@ -93,6 +108,11 @@ class Generator(keras.Model):
                 "`resolutions` and `widths` must be one longer than `spatial_k`. "
                 f"Received: {resolutions}, {widths}, {spatial_k}"
             )
+        if placement not in PLACEMENTS:
+            raise ValueError(
+                f"`placement` must be one of {', '.join(PLACEMENTS)}. "
+                f"Received: {placement!r}"
+            )
         dtype = self.dtype_policy
         self.rules = tuple(rules[min(i, len(rules) - 1)] for i in range(len(widths)))
         self.temperature, self.p = temperature, p
@@ -100,19 +120,31 @@ class Generator(keras.Model):
         chosen = {"temperature": temperature, "p": p, "dtype": dtype}
         self.image_size = resolutions[-1]
         self.image_channels = image_channels
+        self.location_latents = location_latents
+        self.features = widths[0]
+        units = GRID * GRID * self.features
         self.fc = EqualizedDense(
-            GRID * GRID * widths[0], gain=RELU_GAIN / 4, dtype=dtype, name="fc"
+            *(self.features if location_latents else units, RELU_GAIN / 4),
+            dtype=dtype,
+            name="fc",
         )
         self.attribute_conv = EqualizedConv2D(
             attributes, 3, dtype=dtype, name="attributes"
         )
+        self.attention = None
+        if location_attention:
+            self.attention = LocationAttention(dtype=dtype, name="attention")
+        self.placement = placement
+        self.placing = None
+        if placement == "free":
+            self.placing = PlacingConv2D(dtype=dtype, name="placing")
         self.classes = tuple(classes)
         self.label_fc = self.label_preferences = None
         if classes:
             # A label is one 1 among its classes: as if each were an input of its own.
             alone = math.sqrt(sum(classes) / len(classes))
             self.label_fc = EqualizedDense(
-                self.fc.units, gain=alone * self.fc.gain, dtype=dtype, name="label_fc"
+                units, gain=alone * self.fc.gain, dtype=dtype, name="label_fc"
             )
             self.label_preferences = EqualizedDense(
                 *(GRID * GRID * attributes, alone),
@@ -186,12 +218,16 @@ class Generator(keras.Model):
         """Names of the sparse levels, lowest first."""
         return tuple(level.name for level in self.levels)
 
-    def reach(self, level: int, until: int | None = None) -> int:
+    def reach(
+        self, level: int, until: int | None = None, placed: Tensor | None = None
+    ) -> int:
         """How far a unit of a level reaches, in cells of that level to every side.
 
         Args:
             level: level of the unit, 0 for the attributes.
             until: level in which it is seen, above `level`; None: in the image.
+            placed: a recorded matrix, which an edit may have moved further than the
+                generator does; None: as far as that can.
 
         Raises:
             ValueError: `level` or `until` is out of range.
@@ -199,8 +235,12 @@ class Generator(keras.Model):
         self._check_levels(level, until)
         blocks = self.blocks[level:until]
         margin = 0  # Pixels of the larger map, beyond the unit's own cell.
-        for block in blocks:
+        for index, block in enumerate(blocks, level):
             margin = block.widen(margin)
+            if index == 0 and self.placing is not None:
+                own = 0 if placed is None else placing.margin(placed)
+                # The second convolution adds one.
+                margin = max(placing.MARGIN, own) + 1
         if until is None:
             margin += self.to_image.kernel_size // 2
         return math.ceil(margin / 2 ** len(blocks))
@@ -211,12 +251,19 @@ class Generator(keras.Model):
         With labels, those behind the latents count (`hcm_tf.labels`).
         """
         width = sum(self.classes)
-        self.fc.build((None, input_shape[-1] - width))
+        size = input_shape[-1] - width
+        if self.location_latents:
+            self.fc.build((None, GRID * GRID, size // (GRID * GRID)))
+        else:
+            self.fc.build((None, size))
         if self.classes:
             self.label_fc.build((None, width))
             self.label_preferences.build((None, width))
-        shape = (None, GRID, GRID, self.fc.units // (GRID * GRID))
+        shape = (None, GRID, GRID, self.features)
         self.attribute_conv.build(shape)
+        for layer in (self.attention, self.placing):
+            if layer is not None:
+                layer.build(shape)
         shape = (None, GRID, GRID, self.attribute_conv.filters)
         self.attribute_selection.build(shape)
         for block in self.blocks:
@@ -227,7 +274,10 @@ class Generator(keras.Model):
         self.built = True
 
     def call(
-        self, latent: Tensor, stages: Stage | tuple[Stage, ...] | None = None
+        self,
+        latent: Tensor,
+        stages: Stage | tuple[Stage, ...] | None = None,
+        placing_stage: PlacingStage | None = None,
     ) -> Tensor:
         """Draws images: `(batch, latent_size)` -> `(batch, size, size, channels)`.
 
@@ -235,13 +285,27 @@ class Generator(keras.Model):
             latent: in [-1, 1].
             stages: of training, one for all levels or one for each, the attributes'
                 first; None when sampling.
+            placing_stage: likewise, of parts that are placed freely.
         """
+        return self.draw(latent, stages, placing_stage)[0]
+
+    def draw(
+        self,
+        latent: Tensor,
+        stages: Stage | tuple[Stage, ...] | None = None,
+        placing_stage: PlacingStage | None = None,
+    ) -> tuple[Tensor, Placing | None]:
+        """The images, and where their parts are; arguments as of `call`."""
         own, *above = self._stages(stages)
-        code = self.attribute_selection(self._respond(latent), stage=own)
+        features, labels = self._features(latent)
+        response = ops.relu(self._prefer(features, labels))
+        placed, matrix = self._place(features, placing_stage)
+        code = self.attribute_selection(response, stage=own)
         selected = self._has_most(own)
         for block, stage in zip(self.blocks, above, strict=True):
-            code = block(code, selected=selected, stage=stage)
-        return ops.tanh(self._to_logits(code))
+            code = block(code, matrix, selected=selected, stage=stage)
+            matrix = None
+        return ops.tanh(self._to_logits(code)), placed
 
     def preferences(self, latent: Tensor) -> Tensor:
         """The attributes before ReLU and selection, `(batch, 4, 4, attributes)`.
@@ -249,12 +313,7 @@ class Generator(keras.Model):
         Args:
             latent: `(batch, latent_size)`, in [-1, 1].
         """
-        latent = ops.cast(latent, self.compute_dtype)
-        if not self.classes:
-            return self._attributes(self.fc(latent))
-        latent, labels = self.split(latent)
-        preferred = self._attributes(self.fc(latent) + self.label_fc(labels))
-        return preferred * self.class_gates(labels)
+        return self._prefer(*self._features(latent))
 
     def split(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         """Latents, and the labels behind them: `(batch, ...)` each."""
@@ -273,13 +332,42 @@ class Generator(keras.Model):
         gates = 2 * ops.sigmoid(self.label_preferences(labels))
         return ops.reshape(gates, (-1, GRID, GRID, self.attribute_conv.filters))
 
-    def _attributes(self, x: Tensor) -> Tensor:
+    def _features(self, latent: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What each location knows, `(batch, 4, 4, features)`, and the labels."""
+        latent, labels = ops.cast(latent, self.compute_dtype), None
+        if self.classes:
+            latent, labels = self.split(latent)
+        if self.location_latents:
+            size = latent.shape[-1] // (GRID * GRID)
+            latent = ops.reshape(latent, (-1, GRID * GRID, size))
+        x = self.fc(latent)
+        if self.location_latents:
+            x = ops.reshape(x, (-1, GRID * GRID * self.features))
+        if labels is not None:
+            x = x + self.label_fc(labels)
         x = ops.relu(x)
-        x = ops.reshape(x, (-1, GRID, GRID, x.shape[-1] // (GRID * GRID)))
-        return self.attribute_conv(x)
+        x = ops.reshape(x, (-1, GRID, GRID, self.features))
+        return x if self.attention is None else self.attention(x), labels
+
+    def _prefer(self, features: Tensor, labels: Tensor | None) -> Tensor:
+        preferred = self.attribute_conv(features)
+        return preferred if labels is None else preferred * self.class_gates(labels)
+
+    def _place(
+        self, features: Tensor, stage: PlacingStage | None
+    ) -> tuple[Placing | None, Tensor | None]:
+        """Where the parts are, and their matrix; in float32, whatever computes."""
+        if self.placing is None:
+            return None, None
+        numbers = ops.cast(self.placing(features), self.variable_dtype)
+        placed = placing.read(numbers, stage)
+        return placed, placing.sums(placed)
 
     def trace(
-        self, latent: Tensor, stages: Stage | tuple[Stage, ...] | None = None
+        self,
+        latent: Tensor,
+        stages: Stage | tuple[Stage, ...] | None = None,
+        placing_stage: PlacingStage | None = None,
     ) -> Trace:
         """Draws images and records how: codes of every level, and all gates.
 
@@ -287,42 +375,51 @@ class Generator(keras.Model):
         return them.
         """
         own, *above = self._stages(stages)
-        response = self._respond(latent)
+        features, labels = self._features(latent)
+        response = ops.relu(self._prefer(features, labels))
+        placed, matrix = self._place(features, placing_stage)
         code = keep(response, self.attribute_selection.gate(response, own))
-        return self._trace(
-            *(0, response, code), selected=self._has_most(own), stages=above
+        trace = self._trace(
+            *(0, response, code, matrix), selected=self._has_most(own), stages=above
         )
+        return trace._replace(placing=placed)
 
-    def retrace(self, level: int, code: Tensor) -> Trace:
+    def retrace(self, level: int, code: Tensor, placed: Tensor | None = None) -> Trace:
         """Draws from a level's code, deciding everything above it anew, and records it.
 
         Args:
             level: level of `code`, 0 for the attributes.
             code: `(batch, height, width, channels)`.
+            placed: where the attributes' parts are, if they are placed freely: the
+                matrix of a trace (`BlockGates.placed`), of the same batch or of batch
+                1. That is decided with the attributes, by what a location knows, and
+                no code says it. Levels above do not ask for it.
 
         Returns:
             As of `trace`, but from `level` on: the code stands for its response too.
 
         Raises:
-            ValueError: `level` is out of range.
+            ValueError: `level` is out of range; `placed` is missing, or is of no use.
         """
         self._check_levels(level)
+        placed = self._matrix(level, placed)
         stages = self._stages(None)[level + 1 :]
-        return self._trace(level, code, code, selected=False, stages=stages)
+        return self._trace(level, code, code, placed, selected=False, stages=stages)
 
     def _trace(
         self,
         level: int,
         response: Tensor,
         code: Tensor,
+        placed: Tensor | None,
         *,
         selected: bool,
         stages: Sequence[Stage | None],
     ) -> Trace:
         responses, codes, gates, squares = [response], [code], [], []
         for block, stage in zip(self.blocks[level:], stages, strict=True):
-            found = block.trace(code, selected=selected, stage=stage)
-            code = found.code
+            found = block.trace(code, placed, selected=selected, stage=stage)
+            code, placed = found.code, None
             responses.append(found.response)
             codes.append(code)
             gates.append(found.gates)
@@ -398,22 +495,25 @@ class Generator(keras.Model):
             found.append(block.pull_back(found[-1], block_gates))
         return tuple(found[:0:-1])
 
-    def redraw(self, level: int, code: Tensor) -> Tensor:
+    def redraw(self, level: int, code: Tensor, placed: Tensor | None = None) -> Tensor:
         """Draws from a level's code, deciding everything above it anew.
 
         Args:
             level: level of `code`, 0 for the attributes.
             code: `(batch, height, width, channels)`.
+            placed: as of `retrace`.
 
         Returns:
             The image before tanh; that of the trace, if `code` is its code.
 
         Raises:
-            ValueError: `level` is out of range.
+            ValueError: as of `retrace`.
         """
         self._check_levels(level)
+        placed = self._matrix(level, placed)
         for block in self.blocks[level:]:
-            code = block(code)
+            code = block(code, placed)
+            placed = None
         return self._to_logits(code)
 
     def get_config(self) -> dict[str, Any]:
@@ -431,6 +531,9 @@ class Generator(keras.Model):
             "temperature": self.temperature,
             "p": self.p,
             "normalized": self.normalized,
+            "placement": self.placement,
+            "location_latents": self.location_latents,
+            "location_attention": self.attention is not None,
             "image_channels": self.image_channels,
             "classes": self.classes,
         }
@@ -457,8 +560,18 @@ class Generator(keras.Model):
         """Whether a location has `attribute_k` active attributes, ties aside."""
         return stage is None and RULES[self.rules[0]].bounded
 
-    def _respond(self, latent: Tensor) -> Tensor:
-        return ops.relu(self.preferences(latent))
+    def _matrix(self, level: int, placed: Tensor | None) -> Tensor | None:
+        """What the first of the blocks above a level needs of `placed`."""
+        if level > 0:
+            return None
+        if (self.placing is None) != (placed is None):
+            raise ValueError(
+                "A code of the attributes needs `placed`, the matrix of a trace, where "
+                'placement is "free", and has no use for it on the grid. '
+                f"Received: placement={self.placement!r}, "
+                f"placed {'missing' if placed is None else 'given'}"
+            )
+        return placed
 
     def _to_logits(self, code: Tensor) -> Tensor:
         return ops.cast(self.to_image(code), self.variable_dtype)

@@ -10,8 +10,8 @@ them give the same values:
 * "device": the same in operations that TensorFlow Lite has built in, and that other
   runtimes can read.
 
-A file holds one idea: `placement` (with `active_rows`), `upsampling`, the selection by
-`partition` and `bisection`, `convolution` (with `winograd`), `activation`,
+A file holds one idea: `placement` (with `active_rows`), `placing`, `upsampling`, the
+selection by `partition` and `bisection`, `convolution` (with `winograd`), `activation`,
 `recomputation`.
 """
 
@@ -33,14 +33,14 @@ class Execution:
     """One way to compute the networks.
 
     Attributes:
-        place_convolve: `(attributes, dictionary, most)`, see `placement`.
+        place_convolve: `(attributes, dictionary, most, placed)`, see `placement`.
         upsample_convolve: `(x, kernel)`, see `upsampling.upsample_convolve`.
         convolve: `(x, kernel)`, see `upsampling.convolve`.
         select: `(x, k, axis)`, see `sparsity.kth_largest`.
         leaky_relu: `(x, negative_slope)` -> max(x, negative_slope * x).
     """
 
-    place_convolve: Callable[[Tensor, Tensor, int | None], Tensor]
+    place_convolve: Callable[[Tensor, Tensor, int | None, Tensor | None], Tensor]
     upsample_convolve: Callable[[Tensor, Tensor], Tensor]
     convolve: Callable[[Tensor, Tensor], Tensor]
     select: Select

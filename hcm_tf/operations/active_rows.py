@@ -15,12 +15,15 @@ from hcm_tf.operations.placement import COST_OF_A_ROW, add_patches, multiply_all
 
 
 def place_convolve(
-    attributes: tf.Tensor, dictionary: tf.Tensor, most: int | None
+    attributes: tf.Tensor,
+    dictionary: tf.Tensor,
+    most: int | None,
+    placed: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """See `placement`; of one image by its active rows alone, however many they are."""
     limit = math.prod(dictionary.shape[:2]) // COST_OF_A_ROW
     return add_patches(
-        attributes, dictionary, lambda rows, own: multiply(rows, own, limit)
+        attributes, dictionary, lambda rows, own: multiply(rows, own, limit), placed
     )
 
 

@@ -7,7 +7,8 @@ the attributes by that slice and add up the 16 overlapping patches.
 
 In all of them `attributes` is `(batch, 4, 4, V)`, `dictionary` `(16, V, 3, 3, F)`, the
 result `(batch, 8, 8, F)`; up to `most` attributes of a location are active, ties aside;
-None: any number.
+None: any number. `placed` is the matrix of `placing.sums` where parts are placed
+freely, `(batch or 1, 64, 144)`; None: the grid's.
 """
 
 from collections.abc import Callable
@@ -58,29 +59,48 @@ def placement_kernel(dictionary: Tensor) -> Tensor:
     return ops.reshape(kernel, (3, 3, count * locations, filters))
 
 
-def place_convolve(attributes: Tensor, dictionary: Tensor, most: int | None) -> Tensor:
-    """As published: placed, upsampled, convolved."""
-    return convolve(upsample(place(attributes)), placement_kernel(dictionary))
+def place_convolve(
+    attributes: Tensor,
+    dictionary: Tensor,
+    most: int | None,
+    placed: Tensor | None = None,
+) -> Tensor:
+    """As published: placed, upsampled, convolved; placed freely, no convolution can."""
+    if placed is None:
+        return convolve(upsample(place(attributes)), placement_kernel(dictionary))
+    return add_patches(
+        attributes,
+        dictionary,
+        lambda rows, dictionary: ops.einsum("blv,lvn->bln", rows, dictionary),
+        placed,
+    )
 
 
 def place_convolve_by_dictionary(
-    attributes: Tensor, dictionary: Tensor, most: int | None
+    attributes: Tensor,
+    dictionary: Tensor,
+    most: int | None,
+    placed: Tensor | None = None,
 ) -> Tensor:
     """Every attribute times its row of the dictionary, in one matrix product."""
-    return add_patches(attributes, dictionary, multiply_all)
+    return add_patches(attributes, dictionary, multiply_all, placed)
 
 
 def place_convolve_by_gathered_rows(
-    attributes: Tensor, dictionary: Tensor, most: int | None
+    attributes: Tensor,
+    dictionary: Tensor,
+    most: int | None,
+    placed: Tensor | None = None,
 ) -> Tensor:
     """Only the rows of the `most` strongest attributes, in operations of a device."""
     slots = attributes.shape[-1] if most is None else most + SPARE_ROWS
     if COST_OF_A_ROW * slots > attributes.shape[-1]:
-        return add_patches(attributes, dictionary, multiply_all)
+        return add_patches(attributes, dictionary, multiply_all, placed)
     return add_patches(
         attributes,
         dictionary,
         lambda rows, dictionary: multiply_gathered(rows, dictionary, slots),
+        placed,
     )
 
 
@@ -88,6 +108,7 @@ def add_patches(
     attributes: Tensor,
     dictionary: Tensor,
     multiply: Callable[[Tensor, Tensor], Tensor],
+    placed: Tensor | None = None,
 ) -> Tensor:
     """Adds the patches that the locations' products make.
 
@@ -95,6 +116,7 @@ def add_patches(
         attributes: `(batch, 4, 4, V)`.
         dictionary: `(16, V, 3, 3, F)`.
         multiply: as `multiply_all`.
+        placed: where; see above.
     """
     _, height, width, count = attributes.shape
     locations, filters = height * width, dictionary.shape[-1]
@@ -103,26 +125,32 @@ def add_patches(
         ops.reshape(dictionary, (locations, count, 9 * filters)),
     )
     taps = ops.reshape(taps, (-1, 9 * locations, filters))
+    if placed is None:
+        placed = _tap_sums(height, width)
     # So few pixels that a product with zeros and ones adds up fastest.
-    pixels = ops.matmul(
-        ops.convert_to_tensor(_tap_sums(height, width), dtype=taps.dtype), taps
-    )
+    pixels = ops.matmul(ops.convert_to_tensor(placed, dtype=taps.dtype), taps)
     return ops.reshape(pixels, (-1, 2 * height, 2 * width, filters))
 
 
-def place_convolve_back(pixels: Tensor, dictionary: Tensor) -> Tensor:
+def place_convolve_back(
+    pixels: Tensor, dictionary: Tensor, placed: Tensor | None = None
+) -> Tensor:
     """The adjoint of placing, upsampling and convolving.
 
     Args:
         pixels: `(batch, 8, 8, F)`.
         dictionary: `(16, V, 3, 3, F)`.
+        placed: where; see above.
 
     Returns:
         `(batch, 4, 4, V)`: of every attribute the product of its patch with `pixels`.
     """
     _, tall, wide, filters = pixels.shape
     locations, count = dictionary.shape[:2]
-    sums = _tap_sums(tall // 2, wide // 2).T
+    if placed is None:
+        sums = _tap_sums(tall // 2, wide // 2).T
+    else:
+        sums = ops.transpose(placed, (0, 2, 1))
     taps = ops.matmul(
         ops.convert_to_tensor(sums, dtype=pixels.dtype),
         ops.reshape(pixels, (-1, tall * wide, filters)),

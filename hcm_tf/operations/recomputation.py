@@ -11,20 +11,21 @@ import tensorflow as tf
 
 
 def recomputed(
-    layer: keras.layers.Layer, run: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor
+    layer: keras.layers.Layer, run: Callable[..., tf.Tensor], *given: tf.Tensor
 ) -> tf.Tensor:
-    """`run(x)`, of which the gradient keeps `x` alone.
+    """`run(*given)`, of which the gradient keeps what was given alone.
 
     Args:
         layer: owner of every variable that `run` uses.
-        run: a function of its input and of those variables.
-        x: its input.
+        run: a function of its inputs and of those variables.
+        given: its inputs.
     """
     variables = layer.trainable_variables
 
-    def call(x: tf.Tensor, *values: tf.Tensor) -> tf.Tensor:
+    def call(*inputs: tf.Tensor) -> tf.Tensor:
+        values = inputs[len(given) :]
         with keras.StatelessScope(list(zip(variables, values, strict=True))):
-            return run(x)
+            return run(*inputs[: len(given)])
 
     @tf.custom_gradient
     def forward(*inputs: tf.Tensor) -> tf.Tensor:
@@ -40,4 +41,4 @@ def recomputed(
 
         return call(*inputs), gradient
 
-    return forward(x, *(tf.convert_to_tensor(v.value) for v in variables))
+    return forward(*given, *(tf.convert_to_tensor(v.value) for v in variables))

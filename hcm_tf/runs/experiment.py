@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from hcm_tf import data, labels, operations
-from hcm_tf.config import ExperimentConfig
+from hcm_tf.config import GRID, ExperimentConfig
 from hcm_tf.errors import Stopped, UserError
 from hcm_tf.images import to_float
 from hcm_tf.losses import make_objective
@@ -36,6 +36,7 @@ from hcm_tf.runs.preview import Preview
 from hcm_tf.runs.workers import Workers, watched
 from hcm_tf.training.noise import Noise, replica_order
 from hcm_tf.training.optimizer import FusedAdam
+from hcm_tf.training.placing import Placer
 from hcm_tf.training.schedule import Cooldown
 from hcm_tf.training.selection import Selection
 from hcm_tf.training.trainer import Trainer
@@ -375,6 +376,7 @@ def build_trainer(config: ExperimentConfig, replicas: int) -> Trainer:
             heat=train.heat,
             normalizer_steps=train.normalizer_steps,
         ),
+        placer=_placer(config, noise) if config.model.placement == "free" else None,
         orthogonal_weight=train.orthogonal_weight,
         label_weight=train.label_weight,
         information_weight=train.information_weight,
@@ -385,6 +387,18 @@ def build_trainer(config: ExperimentConfig, replicas: int) -> Trainer:
     operations.apply(trainer, train.execution, recompute=train.recompute)
     trainer.compile(_adam(config), _adam(config))
     return trainer
+
+
+def _placer(config: ExperimentConfig, noise: Noise) -> Placer:
+    train = config.train
+    return Placer(
+        *(noise, GRID**2),
+        jitter=train.placing_jitter,
+        steps=train.placing_steps,
+        position_weight=train.position_weight,
+        presence_target=train.presence_target,
+        presence_weight=train.presence_weight,
+    )
 
 
 def saved_objects(trainer: Trainer) -> dict[str, tf.Module]:

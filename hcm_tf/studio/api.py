@@ -75,7 +75,9 @@ class Api:
 
     def _redraw(self, values: dict, arrays: dict) -> Message:
         level = self._level(values)
-        return self._picture(self.engine.redraw(level, *self._code(arrays, level, "")))
+        of = _picture(values) if "id" in values else None
+        code = self._code(arrays, level, "")
+        return self._picture(self.engine.redraw(level, *code, of))
 
     def _replay(self, values: dict, arrays: dict) -> Message:
         level = self._level(values)

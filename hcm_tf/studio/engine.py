@@ -100,9 +100,27 @@ class Engine:
             latent = labels.replaced(known, latent[None], chosen)[0]
         return self._keep(0, self.decoder.record(latent[None])[0])
 
-    def redraw(self, level: int, index: np.ndarray, value: np.ndarray) -> Picture:
-        """Draws a code of a level, deciding everything above anew, and records that."""
-        trace = self.decoder.retrace(level, self._code(level, index, value))
+    def redraw(
+        self,
+        level: int,
+        index: np.ndarray,
+        value: np.ndarray,
+        picture: int | None = None,
+    ) -> Picture:
+        """Draws a code of a level, deciding everything above anew, and records that.
+
+        Args:
+            level, index, value: the code.
+            picture: whose code it was. Where attributes are placed freely, theirs are
+                drawn where this picture has them.
+        """
+        placing = placed = None
+        if level == 0 and self.run.generator.placing is not None:
+            if picture is None:
+                raise ValueError("id must name the picture that has the parts' places")
+            recording = self._find(picture, level).recording
+            placing, placed = recording.placing, recording.placed
+        trace = self.decoder.retrace(level, self._code(level, index, value), placed)
         below = self._any.codes[:level]
         empty = tuple(np.zeros_like(code) for code in below)
         return self._keep(
@@ -114,6 +132,7 @@ class Engine:
                 gates=self._any.gates[:level] + trace.gates,
                 logits=trace.logits[0].numpy(),
                 image=trace.image[0].numpy(),
+                placing=placing,
             ),
         )
 

@@ -23,8 +23,9 @@ def pack(engine: Engine) -> bytes:
     """The file of a run, little-endian; values that half precision holds in it.
 
     Raises:
-        UserError: the networks are too large for a browser, or normalised, or a
-            level's rule is not among KNOWN.
+        UserError: the networks are too large for a browser, or normalised, a level's
+            rule is not among KNOWN, parts are placed freely, or locations have latents
+            of their own or learn from others.
     """
     generator, encoder = engine.run.generator, engine.run.encoder
     for level in generator.levels:
@@ -34,6 +35,17 @@ def pack(engine: Engine) -> bytes:
                 f"{level.name} does. Use the studio with a server: "
                 "python -m hcm_tf.studio."
             )
+    if generator.placing is not None:
+        raise UserError(
+            "the browser cannot draw parts that are placed freely (--placement). Use "
+            "the studio with a server: python -m hcm_tf.studio."
+        )
+    if generator.location_latents or generator.attention is not None:
+        raise UserError(
+            "the browser cannot draw locations that have latents of their own or "
+            "learn from others (--location_latents, --location_attention). Use the "
+            "studio with a server: python -m hcm_tf.studio."
+        )
     if generator.normalizers:
         raise UserError(
             "the browser cannot draw what is normalised (--normalizer). Use the studio "

@@ -12,7 +12,14 @@ import tensorflow as tf
 
 # A stream has a number of its own for good: a run draws the same noise in every
 # version. The first two share one counter, which is older than the others.
-STREAMS = {"latents": 0, "mixing": 1, "augmentation": 2, "selection": 3, "classes": 4}
+STREAMS = {
+    "latents": 0,
+    "mixing": 1,
+    "augmentation": 2,
+    "selection": 3,
+    "classes": 4,
+    "placing": 5,
+}
 _COUNTED = 2
 
 

@@ -10,12 +10,17 @@ import tensorflow as tf
 
 from hcm_tf import losses
 from hcm_tf.losses import Objective, Term
+from hcm_tf.operations.placing import Placing, PlacingStage
 from hcm_tf.prior import Posterior, Uniform
 from hcm_tf.training import augmentation, averaging
 from hcm_tf.training.gradients import Gradients, values_of
 from hcm_tf.training.noise import Noise
+from hcm_tf.training.placing import Placer
 from hcm_tf.training.selection import FOLLOWING, Selection
 from hcm_tf.training.usage import Usage
+
+# Metrics of some models.
+OCCASIONAL = ("label_loss", "information", "displacement", "presence")
 
 
 class Drawn(NamedTuple):
@@ -26,12 +31,14 @@ class Drawn(NamedTuple):
         penalty: `Selection.penalty`, `(batch,)`; None without the rule l1.
         chance: `Selection.log_probability`, `(batch,)`; None without reinforce.
         averages: as of `Selection.averages`.
+        placing: where the parts are; None on the grid.
     """
 
     images: tf.Tensor
     penalty: tf.Tensor | None = None
     chance: tf.Tensor | None = None
     averages: Sequence[tuple[keras.Variable, tf.Tensor]] = ()
+    placing: Placing | None = None
 
 
 class Trainer(keras.Model):
@@ -57,6 +64,7 @@ class Trainer(keras.Model):
         reconstruction_weight: weight of `losses.reconstruction_loss`.
         revival_weight: weight of `Usage.shortfall`; 0: idle attributes are left alone.
         selection: what the rules of selection are told, and ask for.
+        placer: how parts are placed; None: on the grid.
         orthogonal_weight: weight of `losses.orthogonality` of the generator's kernels.
         label_weight: weight of `losses.label_loss` of what the encoder reads: labels
             of a batch that has any, and discovered classes of fakes.
@@ -84,6 +92,7 @@ class Trainer(keras.Model):
         reconstruction_weight: float = 0.1,
         revival_weight: float = 0.0,
         selection: Selection | None = None,
+        placer: Placer | None = None,
         orthogonal_weight: float = 0.0,
         label_weight: float = 0.0,
         information_weight: float = 0.0,
@@ -108,6 +117,7 @@ class Trainer(keras.Model):
             attributes = generator.levels[0]
             self.usage = Usage(attributes.shape, attributes.k)
         self.selection = selection or Selection(generator, noise, group=1)
+        self.placer = placer
         self.orthogonal_weight = orthogonal_weight
         self.label_weight = label_weight
         self.information_weight = information_weight
@@ -150,7 +160,8 @@ class Trainer(keras.Model):
             The mean of each of `objective.metrics` over the batch of all replicas;
             `left_out` is not 0 if an update was; with labels `label_loss`, too, and
             with discovered classes `information`: a lower bound of what images tell
-            of their class, in nats.
+            of their class, in nats. Of parts that are placed freely, `displacement`:
+            the mean of |t| in cells of the 8x8 map, and the mean `presence`.
         """
         real, labels = batch["image"], batch.get("label")
         weights = values_of(self.generator.trainable_variables)
@@ -325,6 +336,9 @@ class Trainer(keras.Model):
             if scores:
                 misread = self._misread(labels, scores, classes, fake, of_real)
                 loss += self.label_weight * self._mean(misread)
+            if self.placer is not None:
+                costs = self.placer.loss(drawn.placing, self.step)
+                loss += self._mean(costs)
             if drawn.penalty is not None:
                 loss += self.l1_weight * self._mean(drawn.penalty)
             if drawn.chance is not None:
@@ -342,6 +356,11 @@ class Trainer(keras.Model):
             values = {"reconstruction_error": per_value}
             if scores:
                 values["label_loss"] = self._mean(misread)
+            if self.placer is not None:
+                values |= {
+                    "displacement": self._mean(tf.abs(drawn.placing.position)),
+                    "presence": self._mean(drawn.placing.presence),
+                }
             return loss, values
 
         variables = own + self.encoder.trainable_variables
@@ -479,9 +498,14 @@ class Trainer(keras.Model):
         selection = self.selection
         draw = self.step * (self.critic_steps + 1) + update
         stages = selection.stages(self.step, draw, latents.shape[0])
-        if not selection.terms:
+        if self.placer is None and not selection.terms:
             return Drawn(self.generator(latents, stages=stages))
-        trace, terms = self.generator.trace(latents, stages=stages), selection.terms
+        placing_stage = self._placing_stage(latents.shape[0], update)
+        if not selection.terms:
+            image, placing = self.generator.draw(latents, stages, placing_stage)
+            return Drawn(image, placing=placing)
+        trace = self.generator.trace(latents, stages, placing_stage)
+        terms = selection.terms
         return Drawn(
             trace.image,
             penalty=selection.penalty(trace) if "l1" in terms else None,
@@ -491,7 +515,16 @@ class Trainer(keras.Model):
                 else None
             ),
             averages=selection.averages(trace, stages),
+            placing=trace.placing,
         )
+
+    def _placing_stage(self, count: int, update: int) -> PlacingStage | None:
+        if self.placer is None:
+            return None
+        if update == self.critic_steps:
+            return self.placer.of_reconstructions(self.step)
+        draw = self.step * self.critic_steps + update
+        return self.placer.of_fakes(self.step, draw, count)
 
     def _lead(self, loss: tf.Tensor) -> tf.Tensor:
         """What each image's loss lies above the mean of all others': `(batch,)`.
@@ -519,7 +552,7 @@ class Trainer(keras.Model):
     def _sum_over_replicas(self, metrics: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         replica = tf.distribute.get_replica_context()
         names = [*self.objective.metrics, "left_out"]
-        names += [name for name in ("label_loss", "information") if name in metrics]
+        names += [name for name in OCCASIONAL if name in metrics]
         stacked = tf.stack([metrics[name] for name in names])
         total = replica.all_reduce(tf.distribute.ReduceOp.SUM, stacked)
         return dict(zip(names, tf.unstack(total), strict=True))

@@ -81,7 +81,8 @@ export class Composer {
         for (const one of kind === "swap" ? source.atCell(level, unit) : [unit]) put(code, shape, one, factor * source.value(level, one), rows, columns);
       }
       const below = drawn.codes;
-      drawn = await this.engine.redraw(level, { index: Uint32Array.from(code.keys()), value: Float32Array.from(code.values()) });
+      const units = { index: Uint32Array.from(code.keys()), value: Float32Array.from(code.values()) };
+      drawn = await picture.withGates((id) => this.engine.redraw(level, units, id));
       drawn = { ...drawn, codes: drawn.codes.map((found, number) => found ?? below[number]) };
     }
     return { logits: drawn.logits, rechosen: othersThan(drawn.codes, picture, lowest) };

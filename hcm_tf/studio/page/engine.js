@@ -30,8 +30,9 @@
  *   trace  As the chosen classes, by their labels' names, whatever stands behind the latent.
  * @property {(id: number, level: number, codes: Units[]) => Promise<Float32Array[]>} replay
  *   Logits of each code, at most 16, through the recorded gates of picture `id`.
- * @property {(level: number, code: Units) => Promise<Picture>} redraw
- *   Decides anew above `level`; codes below it are null, and so is the latent.
+ * @property {(level: number, code: Units, id: number) => Promise<Picture>} redraw
+ *   Decides anew above `level`; codes below it are null, and so is the latent. `id`: of
+ *   the picture that the code was one of, which knows where its parts are.
  * @property {(id: number, weights: Float32Array) => Promise<Float32Array[]>} credit
  *   What each active unit of each level adds to the weighted sum of the logits.
  * @property {(id: number, level: number, unit: number) =>

@@ -17,7 +17,7 @@ export async function openOnServer() {
     latentOf: async (seed, truncation) => (await ask("latent", { seed, other: seed, share: 0, truncation })).arrays.latent,
     towards: async (seed, other, share, truncation) => (await ask("latent", { seed, other, share, truncation })).arrays.latent,
     trace: async (latent, classes) => picture(await ask("trace", { classes }, { latent })),
-    redraw: async (level, code) => picture(await ask("redraw", { level }, code)),
+    redraw: async (level, code, id) => picture(await ask("redraw", { level, id }, code)),
     replay: async (id, level, codes) => {
       const arrays = {};
       codes.forEach((code, number) => {

@@ -1,0 +1,211 @@
+"""Placed parts: each location's position, scale, presence and depth, as one matrix.
+
+On the grid a pixel of the 8x8 map is a sum of responses to taps, of which a constant
+matrix of zeros and ones says which (`placement`). Placed freely, the matrix is the
+picture's own. Location l = (r, c) has a patch of 4 x 4 pixels around the middle of its
+cell, m = 2r + 1/2, 2c + 1/2; a patch that is moved by t and scaled by s is read between
+its pixels, in rows as in columns, by
+
+    W_l[i, j] = max(0, 1 - |(i - m - t) / s + 3/2 - j|),    i = 0..7,  j = 0..3,
+
+the bilinear kernel of spatial transformers (Jaderberg et al. 2015). F folds upsampling
+and the 3x3 kernel, F[j, tap] = 1 where j + tap is 2 or 3, and with the presence p
+
+    S_l = p_l (W_y F (x) W_x F):                 (64 pixels, 9 taps),
+    A_l = clip(S_l alpha_l, 0, 1):               what the part covers of each pixel,
+    V_l = prod over j != l of 1 - sigmoid((z_j - z_l) / tau) A_j:    what is left of it,
+
+and the matrix is [V_1 S_1 ... V_16 S_16]. All numbers zero give the grid's constant
+matrix: t = 0, s = 1, p = 1, alpha = 0, V = 1.
+
+Opacities are numbers of the location, as its place is, and no columns of its
+dictionary: so the matrix does not depend on the code, and the picture of any part of a
+code, or of an edited one, is that matrix times its responses.
+
+At a whole number of cells the hat has a kink. `maximum` passes the gradient of 1 - |u|
+on at 0, where ReLU would pass none: with ReLU no part would ever leave the grid. What
+it gives there is the sum of both one-sided slopes, twice their mean.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from keras import ops
+
+from hcm_tf.sparsity import Tensor
+
+TAPS = 9
+NUMBERS = 5 + TAPS
+FARTHEST = 1.5  # In cells of the 8x8 map: 12 pixels of a picture of 64.
+LARGEST = math.sqrt(2.0)
+# The presence is sigmoid(2 + x) / sigmoid(2): 1 at 0. With 3 its gradient there would
+# be less than half as large; a clipped ramp would have none above 1.
+PRESENCE_BIAS = 2.0
+DEPTH_TEMPERATURE = 0.25  # As of the z-order of SPAIR (Crawford and Pineau 2019).
+# Pixels beyond its own that a location's responses may get to: i - m is between them.
+MARGIN = math.ceil(FARTHEST + 2.5 * LARGEST - 0.5) - 1
+
+
+class Placing(NamedTuple):
+    """Where the parts of all locations are, and what they hide.
+
+    Attributes:
+        position: rows down and columns right of the location, in cells of the 8x8 map,
+            `(batch, locations, 2)`, between -FARTHEST and FARTHEST (and jitter).
+        scale: `(batch, locations)`, between 1 / LARGEST and LARGEST.
+        presence: `(batch, locations)`, above 0; 1 on the grid.
+        depth: `(batch, locations)`; the larger is in front.
+        opacity: of the taps, `(batch, locations, 9)`; 0 hides nothing.
+    """
+
+    position: Tensor
+    scale: Tensor
+    presence: Tensor
+    depth: Tensor
+    opacity: Tensor
+
+
+class PlacingStage(NamedTuple):
+    """What placing must know of training.
+
+    Attributes:
+        jitter: added to positions, `(batch, locations, 2)`, in cells; None: nothing.
+        learns: scalar, 1 where gradients reach the numbers and 0 where they do not;
+            None: they do.
+    """
+
+    jitter: Tensor | None = None
+    learns: Tensor | None = None
+
+
+def read(numbers: Tensor, stage: PlacingStage | None = None) -> Placing:
+    """The placing that the numbers of each location mean.
+
+    Args:
+        numbers: `(batch, height, width, NUMBERS)`; all zero: the grid.
+        stage: of training; None when sampling.
+    """
+    _, height, width, _ = numbers.shape
+    x = ops.reshape(numbers, (-1, height * width, NUMBERS))
+    if stage is not None and stage.learns is not None:
+        fixed = ops.stop_gradient(x)
+        x = fixed + ops.cast(stage.learns, x.dtype) * (x - fixed)
+    position = FARTHEST * ops.tanh(x[..., :2])
+    if stage is not None and stage.jitter is not None:
+        position = position + ops.cast(stage.jitter, x.dtype)
+    at_zero = 1.0 / (1.0 + math.exp(-PRESENCE_BIAS))
+    return Placing(
+        position=position,
+        scale=ops.exp(math.log(LARGEST) * ops.tanh(x[..., 2])),
+        presence=ops.sigmoid(PRESENCE_BIAS + x[..., 3]) / at_zero,
+        depth=x[..., 4],
+        opacity=x[..., 5:],
+    )
+
+
+def sums(placing: Placing) -> Tensor:
+    """The matrix that adds up the taps: `(batch, pixels, 9 locations)`."""
+    alone = spread(placing)
+    return shown(alone, visibility(placing, cover(placing, alone)))
+
+
+def shown(alone: Tensor, visible: Tensor) -> Tensor:
+    """The matrix of parts, each alone, of which so much is visible.
+
+    Args:
+        alone: `(batch, pixels, locations, 9)`.
+        visible: `(batch, pixels, locations)`.
+    """
+    pixels, locations = visible.shape[1:]
+    seen = alone * ops.expand_dims(visible, -1)
+    return ops.reshape(seen, (-1, pixels, TAPS * locations))
+
+
+def spread(placing: Placing) -> Tensor:
+    """S: what each tap adds to each pixel, `(batch, pixels, locations, 9)`."""
+    locations = placing.scale.shape[1]
+    side = math.isqrt(locations)
+    patch, row, column = np.ogrid[:4, :3, :3]
+    shape = (4, 3, 3)
+    of_rows, of_columns = (
+        np.broadcast_to((patch + tap) // 2 == 1, shape).reshape(4, TAPS)
+        for tap in (row, column)
+    )
+    number = np.arange(locations)
+    down = _along(placing, 0, number // side, of_rows)
+    right = _along(placing, 1, number % side, of_columns)
+    down = down * ops.reshape(placing.presence, (-1, 1, locations, 1))
+    pixels = 2 * side
+    down = ops.reshape(down, (-1, pixels, 1, locations * TAPS))
+    right = ops.reshape(right, (-1, 1, pixels, locations * TAPS))
+    return ops.reshape(down * right, (-1, pixels**2, locations, TAPS))
+
+
+def cover(placing: Placing, alone: Tensor) -> Tensor:
+    """A: how much of each pixel a part covers, `(batch, pixels, locations)`."""
+    thick = ops.sum(alone * ops.expand_dims(placing.opacity, 1), axis=-1)
+    return ops.clip(thick, 0.0, 1.0)
+
+
+def visibility(placing: Placing, covered: Tensor) -> Tensor:
+    """V: how much of a part the others leave to see, `(batch, pixels, locations)`.
+
+    Args:
+        placing: has the depths.
+        covered: of `cover`.
+    """
+    depth = placing.depth
+    nearer = ops.expand_dims(depth, 2) - ops.expand_dims(depth, 1)
+    hides = ops.sigmoid(nearer / DEPTH_TEMPERATURE)
+    hides = hides * ops.cast(1 - np.eye(depth.shape[1]), depth.dtype)
+    covered = ops.transpose(covered, (0, 2, 1))
+    # (batch, what hides, pixel, what is hidden); as a matrix product, whose gradient is
+    # ten times as fast as the sums that the gradient of broadcasting needs.
+    left = 1 - ops.matmul(ops.expand_dims(covered, -1), ops.expand_dims(hides, 2))
+    # By halves: their gradient is products too, where that of `prod` needs running
+    # products in both directions. There are 16 locations.
+    while left.shape[1] > 1:
+        first, second = ops.split(left, 2, axis=1)
+        left = first * second
+    return left[:, 0]
+
+
+def _along(placing: Placing, axis: int, index: np.ndarray, fold: np.ndarray) -> Tensor:
+    """W F of one direction: `(batch, pixels, locations, 9)`.
+
+    Args:
+        placing: has positions and scales.
+        axis: 0 for rows, 1 for columns.
+        index: of each location along it.
+        fold: which rows of a patch a tap adds to, `(4, 9)`.
+    """
+    dtype = placing.scale.dtype
+    locations = len(index)
+    pixels = 2 * math.isqrt(locations)
+    from_home = np.arange(pixels)[:, np.newaxis] - (2 * index + 0.5)
+    position = ops.expand_dims(placing.position[..., axis], 1)
+    scale = ops.expand_dims(placing.scale, 1)
+    moved = (ops.cast(from_home, dtype) - position) / scale
+    rows = ops.cast(1.5 - np.arange(4), dtype)
+    hats = ops.maximum(1 - ops.abs(ops.expand_dims(moved, -1) + rows), 0)
+    taps = ops.matmul(ops.reshape(hats, (-1, 4)), ops.cast(fold, dtype))
+    return ops.reshape(taps, (-1, pixels, locations, TAPS))
+
+
+def margin(matrix: np.ndarray) -> int:
+    """Pixels beyond its own that a location's responses get to in recorded matrices.
+
+    Args:
+        matrix: of `sums`, `(batch, pixels, 9 locations)`.
+    """
+    matrix = np.asarray(matrix)
+    locations = matrix.shape[2] // TAPS
+    side = math.isqrt(locations)
+    shape = (-1, 2 * side, 2 * side, side, side, TAPS)
+    reached = np.any(matrix.reshape(shape) != 0, axis=(0, 5))
+    distance = np.abs(np.arange(2 * side)[:, np.newaxis] - (2 * np.arange(side) + 0.5))
+    beyond = (distance - 0.5).astype(int)
+    rows = np.where(reached, beyond[:, np.newaxis, :, np.newaxis], 0)
+    columns = np.where(reached, beyond[np.newaxis, :, np.newaxis, :], 0)
+    return int(max(rows.max(), columns.max()))

@@ -1,0 +1,93 @@
+"""How parts learn to be placed: jitter, when it begins, and what it costs."""
+
+import tensorflow as tf
+
+from hcm_tf.operations.placing import Placing, PlacingStage
+from hcm_tf.training.noise import Noise
+
+
+class Placer:
+    """What training tells the placing of a generator's parts, and asks of it.
+
+    Half a cell of shift blurs a patch, so that positions stay at whole cells; and where
+    parts always meet at the same places, one object is drawn by several. Fakes are
+    jittered, which the latent does not know of and the critic may not see.
+
+    Args:
+        noise: of the jitter.
+        locations: of the generator.
+        jitter: fakes' positions are shifted by up to so many cells of the 8x8 map.
+        steps: before these, parts stay where they are, and are not asked to be few.
+        position_weight: of the mean squared position, which breaks ties between the
+            locations that could draw an object.
+        presence_target: what the mean presence shall be, such as objects of a scene
+            over locations; 0: anything. Without it presences all go to 1.
+        presence_weight: of the squared difference to that.
+    """
+
+    def __init__(
+        self,
+        noise: Noise,
+        locations: int,
+        *,
+        jitter: float = 0.0,
+        steps: int = 0,
+        position_weight: float = 0.0,
+        presence_target: float = 0.0,
+        presence_weight: float = 0.0,
+    ) -> None:
+        self.noise = noise
+        self.locations = locations
+        self.jitter = jitter
+        self.steps = steps
+        self.position_weight = position_weight
+        self.presence_target = presence_target
+        self.presence_weight = presence_weight
+
+    def learns(self, step: tf.Tensor) -> tf.Tensor:
+        """1 once parts may move, 0 before.
+
+        Args:
+            step: int64, completed training steps.
+        """
+        return tf.cast(step >= self.steps, tf.float32)
+
+    def of_fakes(self, step: tf.Tensor, draw: tf.Tensor, count: int) -> PlacingStage:
+        """Of fakes, which are jittered.
+
+        Args:
+            step: int64, completed training steps.
+            draw: int64, counts drawings of fakes since the start of training.
+            count: images in this replica's share.
+        """
+        if not self.jitter:
+            return self.of_reconstructions(step)
+        noise = self.noise.uniform("placing", (self.locations, 2), draw, count)
+        return PlacingStage(self.jitter * (2 * noise - 1), self.learns(step))
+
+    def of_reconstructions(self, step: tf.Tensor) -> PlacingStage:
+        """Of reconstructions, which are drawn where the parts are."""
+        return PlacingStage(learns=self.learns(step))
+
+    def loss(self, placing: Placing, step: tf.Tensor) -> tf.Tensor:
+        """What each image's placing costs: `(batch,)`.
+
+        w_t mean t^2 + w_p (mean p - target)^2, of which the second is about the mean
+        presence of the images of all replicas: an image may have more parts or fewer.
+
+        Args:
+            placing: of reconstructions.
+            step: int64, completed training steps.
+        """
+        squares = tf.reduce_mean(tf.square(placing.position), axis=(1, 2))
+        loss = self.position_weight * squares
+        if not self.presence_target:
+            return loss
+        presence = tf.reduce_mean(placing.presence, axis=1)
+        fixed = tf.stop_gradient(presence)
+        replica = tf.distribute.get_replica_context()
+        mean = replica.all_reduce(tf.distribute.ReduceOp.MEAN, tf.reduce_mean(fixed))
+        excess = mean - self.presence_target
+        # Its gradient is that of the square of the mean over all replicas.
+        share = tf.square(excess) + 2 * excess * (presence - fixed)
+        return loss + self.learns(step) * self.presence_weight * share

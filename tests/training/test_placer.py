@@ -1,0 +1,173 @@
+"""Parts in training: jitter of the fakes, when placing begins, and what it costs."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from hcm_tf.operations.placing import NUMBERS, read
+from hcm_tf.runs import devices, experiment
+from hcm_tf.training.noise import STREAMS, Noise
+from hcm_tf.training.placing import Placer
+
+BATCH = 8
+
+
+def trainer_of(tiny_config, replicas=1, model=(), **train):
+    """The trainer, and a function that takes steps on batches of seeds."""
+    train = {"batch_size": BATCH, "placing_steps": 0, "critic_steps": 2, **train}
+    config = dataclasses.replace(
+        tiny_config,
+        model=dataclasses.replace(tiny_config.model, placement="free", **dict(model)),
+        train=dataclasses.replace(tiny_config.train, **train),
+    )
+    strategy = devices.mirrored([f"CPU:{index}" for index in range(replicas)])
+    with strategy.scope():
+        trainer = experiment.build_trainer(config, replicas)
+    order = trainer.noise.batch_order
+
+    @tf.function(autograph=False)
+    def step(images):
+        return strategy.run(trainer.train_step, args=({"image": images},))
+
+    def run(seeds):
+        for seed in seeds:
+            values = np.random.default_rng(seed).uniform(-1, 1, (BATCH, 32, 32, 3))
+            shares = np.split(values.astype("float32")[order], replicas)
+            found = step(
+                strategy.experimental_distribute_values_from_function(
+                    lambda context, shares=shares: tf.constant(
+                        shares[context.replica_id_in_sync_group]
+                    )
+                )
+            )
+        return {
+            name: float(strategy.experimental_local_results(value)[0])
+            for name, value in found.items()
+        }
+
+    return trainer, run
+
+
+def saved(trainer):
+    return {
+        name: [np.asarray(v) for v in holder.variables]
+        for name, holder in experiment.saved_objects(trainer).items()
+    }
+
+
+LOCATED = {"latent_size": 16, "location_latents": True, "location_attention": True}
+
+
+@pytest.mark.parametrize("model", [{}, LOCATED], ids=["plain", "located"])
+def test_replicas_agree_and_a_resumed_run_goes_on_alike(tiny_config, model):
+    terms = {"presence_target": 0.2, "presence_weight": 5.0, "placing_steps": 1}
+    terms["model"] = model
+    one, run = trainer_of(tiny_config, **terms)
+    run([0, 1])
+    half = saved(one)
+    metrics = run([2])
+    whole = saved(one)
+    assert np.abs(one.generator.placing.kernel).max() > 0
+    assert metrics["displacement"] > 0
+    assert metrics["presence"] != 1
+
+    two, run = trainer_of(tiny_config, replicas=2, **terms)
+    both = run([0, 1, 2])
+    again, run = trainer_of(tiny_config, **terms)
+    for name, holder in experiment.saved_objects(again).items():
+        for variable, value in zip(holder.variables, half[name], strict=True):
+            variable.assign(value)
+    run([2])
+    for name in ("generator", "encoder", "critic", "average_generator"):
+        for a, b in zip(whole[name], saved(again)[name], strict=True):
+            np.testing.assert_array_equal(b, a, err_msg=name)
+        for a, b in zip(whole[name], saved(two)[name], strict=True):
+            np.testing.assert_allclose(b, a, rtol=0, atol=5e-5, err_msg=name)
+    for name in metrics:
+        assert both[name] == pytest.approx(metrics[name], rel=1e-3, abs=1e-5), name
+
+
+def test_parts_wait_for_their_steps(tiny_config):
+    trainer, run = trainer_of(tiny_config, placing_steps=2)
+    for step, moves in enumerate([False, False, True]):
+        run([step])
+        assert (np.abs(trainer.generator.placing.kernel).max() > 0) == moves
+
+
+def test_only_fakes_are_jittered_and_all_in_another_way():
+    placer = Placer(Noise(0, range(BATCH)), 16, jitter=0.5, steps=3)
+    step = tf.constant(5, tf.int64)
+    one, same, other = (
+        placer.of_fakes(step, tf.constant(draw, tf.int64), BATCH).jitter.numpy()
+        for draw in (7, 7, 8)
+    )
+    np.testing.assert_array_equal(one, same)
+    assert one.shape == (BATCH, 16, 2)
+    assert -0.5 <= one.min() < -0.45
+    assert 0.45 < one.max() <= 0.5
+    assert np.abs(one - other).mean() > 0.2
+    assert len(np.unique(one)) > 0.99 * one.size
+    stage = placer.of_reconstructions(step)
+    assert stage.jitter is None
+    assert float(stage.learns) == 1
+    assert float(placer.of_reconstructions(tf.constant(2, tf.int64)).learns) == 0
+    assert len(set(STREAMS.values())) == len(STREAMS)
+
+
+def test_the_trainer_jitters_what_the_critic_sees(tiny_config):
+    drawn = {}
+    for jitter in (0.0, 0.5):
+        trainer, _ = trainer_of(tiny_config, placing_jitter=jitter)
+        latents = tf.constant(np.random.default_rng(0).uniform(-1, 1, (BATCH, 6)))
+        latents = tf.cast(latents, tf.float32)
+        drawn[jitter] = [trainer._draw(latents, update).images for update in range(3)]
+        plain = trainer.generator(latents)
+        np.testing.assert_allclose(drawn[jitter][2], plain, atol=1e-6)
+    np.testing.assert_allclose(drawn[0.0][0], drawn[0.0][2], atol=1e-6)
+    first, second, _ = drawn[0.5]
+    assert np.abs(first - drawn[0.0][0]).max() > 1e-2
+    assert np.abs(first - second).max() > 1e-2
+
+
+def test_the_loss_is_that_of_the_formulas():
+    random = np.random.default_rng(0)
+    x = tf.constant(random.normal(size=(BATCH, 4, 4, NUMBERS)), tf.float32)
+    target, weights = 0.3, (0.7, 2.0)
+    placer = Placer(
+        *(Noise(0, range(BATCH)), 16),
+        steps=4,
+        position_weight=weights[0],
+        presence_target=target,
+        presence_weight=weights[1],
+    )
+    for step, learns in ((3, 0), (4, 1)):
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(x)
+            placing = read(x)
+            step = tf.constant(step, tf.int64)
+            found = tf.reduce_mean(placer.loss(placing, step))
+            squares = tf.reduce_mean(tf.square(placing.position))
+            mean = tf.reduce_mean(placing.presence)
+            expected = weights[0] * squares
+            expected += learns * weights[1] * tf.square(mean - target)
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+        np.testing.assert_allclose(
+            tape.gradient(found, x), tape.gradient(expected, x), rtol=1e-4, atol=1e-8
+        )
+
+
+def test_few_parts_are_asked_for(tiny_config):
+    means = {}
+    for weight in (0.0, 1e4):
+        _, run = trainer_of(
+            *(tiny_config, 1),
+            presence_target=0.2,
+            presence_weight=weight,
+            learning_rate=2e-2,
+        )
+        means[weight] = run(range(8))["presence"]
+    # Begun at 1, and slow: a tenth of the rate, and a sigmoid that is almost flat.
+    assert means[1e4] < 1 - 1e-3
+    assert means[1e4] < means[0.0] - 1e-3, means
