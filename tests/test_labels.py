@@ -117,7 +117,7 @@ def test_rare_classes_are_warned_about(caplog):
 def test_flags_that_need_conditional_say_so():
     with pytest.raises(ValueError, match="need `conditional`"):
         DataConfig(label=("hat",))
-    with pytest.raises(ValueError, match="each label once. Received: hat,hair,hat"):
+    with pytest.raises(ValueError, match=r"each label once. Received: hat,hair,hat"):
         data_config("hat", "hair", "hat")
 
 
