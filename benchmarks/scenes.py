@@ -24,6 +24,7 @@ from hcm_tf.config import DataConfig
 from hcm_tf.data import load_scenes, scene_source
 from hcm_tf.data.scenes import RECIPES
 from hcm_tf.errors import UserError
+from hcm_tf.evaluate import scene_scores
 from hcm_tf.images import grid, write_png
 
 # Beyond so many standard errors two measurements are said to differ.
@@ -118,7 +119,7 @@ def measure(
             continue
         scenes = scene_baselines.test_scenes(name, count, _data(name, manual_dir))
         for baseline in tqdm(missing, desc=name, disable=None):
-            rows[baseline] = scene_baselines.score(segmenters[baseline], scenes)
+            rows[baseline] = scene_scores.score(segmenters[baseline], scenes)
             files.write(path, json.dumps(table, indent=1) + "\n")
     for name, rows in table["sets"].items():
         for baseline, row in rows.items():
@@ -144,7 +145,7 @@ def differing(rows: dict[str, Any]) -> list[str]:
 
 
 def _of_set(name: str, rows: dict[str, Any]) -> str:
-    scores = list(scene_baselines.SCORES)
+    scores = list(scene_scores.SCORES)
     heading = ["without training", *scores, "first measured", "errors apart"]
     lines = [f"\n### {name}\n", _line(heading), "|" + "---|" * len(heading)]
     for baseline, row in rows.items():
