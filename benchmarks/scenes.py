@@ -25,19 +25,12 @@ from hcm_tf.data import load_scenes, scene_source
 from hcm_tf.data.scenes import RECIPES
 from hcm_tf.errors import UserError
 from hcm_tf.evaluate import scene_scores
+from hcm_tf.evaluate.segment_pictures import PALETTE
 from hcm_tf.images import grid, write_png
 
 # Beyond so many standard errors two measurements are said to differ.
 MOST_ERRORS = 3.0
 
-# Of the background and of the objects, from back to front.
-_PALETTE = np.array(
-    [
-        *((0, 0, 0), (230, 60, 60), (60, 180, 75)),
-        *((60, 90, 230), (250, 220, 50), (200, 60, 220)),
-    ],
-    np.uint8,
-)
 _SHOWN = 10
 
 Table = dict[str, Any]
@@ -80,7 +73,7 @@ def sheet(manual_dir: str = "") -> np.ndarray:
     for name in RECIPES:
         scenes = load_scenes(_data(name, manual_dir), _SHOWN)
         pictures += [np.broadcast_to(scene.image, (64, 64, 3)) for scene in scenes]
-        pictures += [_PALETTE[scene.labels] for scene in scenes]
+        pictures += [PALETTE[scene.labels] for scene in scenes]
     return grid(np.stack(pictures), _SHOWN, gap=2)
 
 

@@ -32,7 +32,8 @@ USES = {
         "training"
     ),
     "explain": (
-        "command config data errors files images labels networks prior runs startup"
+        "command config data errors files images labels metrics networks prior runs "
+        "startup"
     ),
     "studio": "command errors explain files labels layers networks prior runs startup",
     "evaluate": (

@@ -12,7 +12,7 @@ import functools
 import numpy as np
 
 from hcm_tf.explain.decoder import Decoder, Recording
-from hcm_tf.explain.units import Units
+from hcm_tf.explain.units import Units, Windows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +107,67 @@ def shares(
         weights = np.where(np.asarray(region, bool)[..., np.newaxis], weights, 0)
     whole = _positive(np.sum(np.square(weights.astype("float64"))))
     return tuple(found / whole for found in credit(decoder, recording, weights))
+
+
+def location_pictures(decoder: Decoder, recording: Recording) -> np.ndarray:
+    """What the attributes of each location draw together, before tanh.
+
+    Returns:
+        `(locations, size, size, channels)`, row by row of the grid; they sum to the
+        image before tanh.
+    """
+    code = recording.codes[0]
+    rows, columns, basis = code.shape
+    alone = np.eye(rows * columns, dtype=code.dtype)[..., np.newaxis]
+    codes = (alone * code.reshape(-1, basis)).reshape(-1, rows, columns, basis)
+    return decoder.replay(recording, 0, codes)
+
+
+def pixel_shares(
+    decoder: Decoder, recording: Recording, level: int, side: int
+) -> np.ndarray:
+    """The share of every active unit of a level in every pixel of a smaller image.
+
+    In a pixel where the image before tanh is L, unit i has the share <u_i, L> / <L, L>
+    over the channels: they sum to 1 there, unless L is 0, as shares then are.
+
+    Args:
+        side: of the smaller image, whose pixels are means of equal squares; a multiple
+            of the level's.
+
+    Returns:
+        float32 `(side, side, units)`, in the order of `Decoder.active`.
+    """
+    units = decoder.active(recording, level)
+    reach = decoder.windows(recording, level, None).reach
+    cell = side // recording.codes[level].shape[0]
+    windows = Windows(cell=cell, reach=reach, size=side)
+    logits = pooled(recording.logits[np.newaxis], side)[0]
+    energy = np.sum(np.square(logits), axis=-1, keepdims=True)
+    weights = np.divide(logits, energy, out=np.zeros_like(logits), where=energy > 0)
+    margin = cell * reach
+    found = np.zeros((side + 2 * margin, side + 2 * margin, units.count), "float32")
+    inside = np.arange(windows.side)
+    for index, which, maps in decoder.decode(recording, level, units):
+        some = units.take(index)
+        shares = np.sum(pooled(maps, side) * weights, axis=-1, keepdims=True)
+        top, left = windows.corners(some)
+        rows = (top + margin)[:, np.newaxis, np.newaxis] + inside[:, np.newaxis]
+        columns = (left + margin)[:, np.newaxis, np.newaxis] + inside
+        cut = windows.cut(shares, which, some)[..., 0]
+        found[rows, columns, index[:, np.newaxis, np.newaxis]] = cut
+    return found[margin : margin + side, margin : margin + side]
+
+
+def pooled(pictures: np.ndarray, side: int) -> np.ndarray:
+    """Means over equal squares of pixels: `(n, side, side, channels)`.
+
+    Args:
+        pictures: `(n, size, size, channels)`, size a multiple of `side`.
+    """
+    count, size, _, channels = pictures.shape
+    squares = (count, side, size // side, side, size // side, channels)
+    return pictures.reshape(squares).mean(axis=(2, 4))
 
 
 def reconstruct(
