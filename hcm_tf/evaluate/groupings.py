@@ -34,14 +34,25 @@ class Drawn:
         return attribution.location_pictures(self.decoder, self.recording)
 
     @functools.cached_property
+    def attributes(self) -> np.ndarray:
+        """What each active attribute draws, see `attribution.pixel_contributions`."""
+        return self._contributions(0)
+
+    @functools.cached_property
     def by_attributes(self) -> Merges:
-        """Pixels by what each active attribute does for them."""
-        return self._by_units(0)
+        """Pixels by what each active attribute draws there, in every channel."""
+        return grouping.pixel_merges(self.attributes, normalised=True)
+
+    @functools.cached_property
+    def by_shares(self) -> Merges:
+        """Pixels by which attributes make them, whatever their colour."""
+        shares = grouping.shares(self.attributes)
+        return grouping.pixel_merges(shares, normalised=True)
 
     @functools.cached_property
     def by_8x8(self) -> Merges:
-        """Pixels by what each active unit of the level 8x8 does for them."""
-        return self._by_units(1)
+        """Pixels by what each active unit of the level 8x8 draws there."""
+        return grouping.pixel_merges(self._contributions(1), normalised=True)
 
     @functools.cached_property
     def by_input(self) -> Merges:
@@ -53,11 +64,10 @@ class Drawn:
         """Pixels by the colours of what was drawn."""
         return _by_colour(self.recording.image)
 
-    def _by_units(self, level: int) -> Merges:
-        side = grouping.SIDE
-        shares = attribution.pixel_shares(self.decoder, self.recording, level, side)
-        # What works against a pixel's colour is no part of it.
-        return grouping.pixel_merges(np.maximum(shares, 0), normalised=True)
+    def _contributions(self, level: int) -> np.ndarray:
+        return attribution.pixel_contributions(
+            self.decoder, self.recording, level, grouping.SIDE
+        )
 
 
 def _by_colour(image: np.ndarray) -> Merges:
@@ -81,6 +91,7 @@ GROUPINGS: dict[str, Grouping] = {
         drawn.locations, segments
     ),
     "by pixel, attributes": _clustered("by_attributes"),
+    "by pixel, shares": _clustered("by_shares"),
     "by pixel, 8x8 units": _clustered("by_8x8"),
 }
 # Of random weights too: units of 8x8 take longer than all the others together.
@@ -94,6 +105,6 @@ COLOURS: dict[str, Grouping] = {
 # Pictures are chosen by how it covers objects.
 MAIN = "by pixel, attributes"
 # What is also cut at as many segments as the scene has.
-ORACLE = ("by pixel, attributes", "by pixel, 8x8 units", *COLOURS)
+ORACLE = (*(name for name in GROUPINGS if name.startswith("by pixel")), *COLOURS)
 # What has soft masks beside its segments.
 SOFT = "by location"

@@ -2,8 +2,8 @@
 
 Two ways, both of pictures before tanh, which sum exactly to the image's. By location:
 a pixel belongs to the location of the generator's grid that changes it most. By pixel:
-pixels belong together that the same units draw, whatever their colour. Pure NumPy on
-arrays that `attribution` makes.
+pixels belong together to which the same units contribute in the same proportions. Pure
+NumPy on arrays that `attribution` makes.
 """
 
 import numpy as np
@@ -113,6 +113,25 @@ def touching(labels: np.ndarray, count: int) -> np.ndarray:
     return found
 
 
+def shares(contributions: np.ndarray) -> np.ndarray:
+    """What part of each pixel each unit makes, whatever the pixel's colour.
+
+    Where all units sum to the colour L, unit i has the share <u_i, L> / <L, L>: they
+    sum to 1. What works against L is no part of it, and counts 0, as all where L is 0.
+
+    Args:
+        contributions: before tanh, `(height, width, units, channels)`.
+
+    Returns:
+        `(height, width, units)`, 0 and more.
+    """
+    whole = contributions.sum(axis=2, keepdims=True)
+    energy = np.sum(np.square(whole), axis=-1)
+    products = np.sum(contributions * whole, axis=-1)
+    found = np.divide(products, energy, out=np.zeros_like(products), where=energy > 0)
+    return np.maximum(found, 0)
+
+
 def enlarged(labels: np.ndarray, size: int) -> np.ndarray:
     """A map of another size, the nearest pixel for each: `(..., size, size)`."""
     nearest = np.arange(size) * labels.shape[-1] // size
@@ -123,11 +142,11 @@ def pixel_merges(features: np.ndarray, *, normalised: bool) -> Merges:
     """Average linkage of pixels by their features, to be `pixel_segments`.
 
     Args:
-        features: `(height, width, n)`, such as what each unit has done for each pixel.
-        normalised: divide each pixel's by its length; 0 stays 0. Then pixels are alike
-            to which the same units contribute in the same proportions.
+        features: `(height, width, ...)`, such as contributions, or colours.
+        normalised: divide each pixel's by their length; 0 stays 0.
     """
-    points = features.reshape(-1, features.shape[-1]).astype("float64")
+    points = features.reshape(features.shape[0] * features.shape[1], -1)
+    points = points.astype("float64")
     if normalised:
         lengths = np.linalg.norm(points, axis=1, keepdims=True)
         points = np.divide(

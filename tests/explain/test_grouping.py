@@ -109,6 +109,18 @@ def test_pixels_that_nothing_draws_are_alike():
     assert cut(merges, 2).tolist() == [0, 0, 1, 1]
 
 
+def test_shares_are_blind_to_colour_and_to_what_works_against_it():
+    contributions = np.zeros((1, 3, 2, 3))
+    contributions[0, 0] = (0, 0, 3), (0, 0, 1)
+    contributions[0, 1] = (-6, 0, 0), (2, 5, -5)
+    found = grouping.shares(contributions)
+    # Where the sum is (-4, 5, -5), of squared length 66: 24 / 66, and 42 / 66.
+    expected = [[[0.75, 0.25], [24 / 66, 42 / 66], [0, 0]]]
+    np.testing.assert_allclose(found, expected)
+    against = np.array([[[[2.0, 0, 0], [-1, 0, 0]]]])
+    np.testing.assert_allclose(grouping.shares(against), [[[2, 0]]])
+
+
 def test_maps_are_enlarged_and_thinned_to_the_nearest():
     labels = np.arange(4).reshape(2, 2)
     larger = np.kron(labels, np.ones((3, 3), int))
