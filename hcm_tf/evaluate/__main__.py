@@ -36,8 +36,8 @@ def define() -> flags.FlagValues:
     text("dataset", "", "Real images to compare with; the run's own if empty.", own)
     text("data_dir", "", "Where prepared data sets are; the run's own if empty.", own)
     boolean("parsing", False, "Parse scenes instead: are parts objects?", own)
-    help = "Samples, and real images for each side; test scenes of --parsing."
-    integer("count", 5000, help, 2, None, own)
+    what = "Samples, and real images for each side; test scenes of --parsing."
+    integer("count", 5000, what, 2, None, own)
     integer("seed", 0, "Of the first sample, and of every random choice.", 0, None, own)
     multi(
         "extractor",
@@ -49,8 +49,8 @@ def define() -> flags.FlagValues:
     )
     text("labels", "", "Classifier of python -m hcm_tf.features.train.", own)
     text("inception", "", "The graph of 2015, classify_image_graph_def.pb.", own)
-    help = "Held-out images whose latents are refined; of --parsing by itself none."
-    integer("refine", 16, help, 0, None, own)
+    what = "Held-out images whose latents are refined; of --parsing by itself none."
+    integer("refine", 16, what, 0, None, own)
     integer("faces", 32, "Test faces to match units on; 0: none.", 0, None, own)
     integer("epochs", 4, "classes: passes of a classifier.", 1, None, own)
     text("out", "", "The page; by itself evaluation.html in the first run.", own)

@@ -194,7 +194,7 @@ def picture(scenes: Sequence[Scene], parsed: Parsed) -> np.ndarray:
 
 
 def evaluate(run_dirs: Sequence[str], options: Options) -> str:
-    """Parses the test scenes by runs, and writes their files; returns the tables.
+    """Parses the test scenes by runs, and writes their files; returns what to tell.
 
     Args:
         run_dirs: what `train_main.py --workdir` wrote, each.
@@ -212,6 +212,7 @@ def evaluate(run_dirs: Sequence[str], options: Options) -> str:
                 "--parsing needs a run on scenes/NAME, or --dataset=scenes/NAME."
             )
     count = min(options.count, scene_source.TEST_SCENES)
+    written = []
     untrained: dict[str, dict[str, Any]] = {}
     results: dict[str, dict[str, dict[str, Any]]] = {}
     for name, path in zip(names_of(paths), paths, strict=True):
@@ -229,10 +230,13 @@ def evaluate(run_dirs: Sequence[str], options: Options) -> str:
         files.write(path / JSON_FILE, json.dumps(found, indent=1) + "\n")
         write_png(path / PICTURE_FILE, pixels, SCALE)
         results.setdefault(data.dataset, {})[name] = found
-    return "\n\n".join(
+        wrote = f"{path / JSON_FILE}, {path / PICTURE_FILE}"
+        written.append(f"{wrote}: {found['seconds']:.0f} seconds")
+    tables = [
         f"{dataset}, {count} scenes\n\n{markdown(runs)}"
         for dataset, runs in results.items()
-    )
+    ]
+    return "\n\n".join([*tables, "\n".join(written)])
 
 
 def _without_training(name: str, scenes: Sequence[Scene]) -> dict[str, Any]:

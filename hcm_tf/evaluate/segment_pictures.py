@@ -62,14 +62,14 @@ def best_median_worst(values: np.ndarray, most: int = 3) -> np.ndarray:
     """Positions of the largest, of the middle and of the smallest values.
 
     Args:
-        values: float `(n,)`; NaN is left out, and one must be a number.
+        values: float `(n,)`; NaN is left out, unless all are.
         most: of each kind; fewer where there are few values.
 
     Returns:
         int64, the largest first.
     """
     order = np.argsort(-values, kind="stable")
-    order = order[: np.count_nonzero(~np.isnan(values))]
+    order = order[: np.count_nonzero(~np.isnan(values)) or len(order)]
     each = max(1, min(most, len(order) // 3))
     middle = (len(order) - each) // 2
     return np.concatenate([order[:each], order[middle : middle + each], order[-each:]])

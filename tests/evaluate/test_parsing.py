@@ -204,6 +204,7 @@ def test_runs_share_one_table_that_says_what_their_files_say(parsed, run_dirs):
     assert told.count("| without training | one segment | 0.000 ± 0.000 |") == 1
     for found, directory in zip(files, run_dirs, strict=True):
         name = directory.name
+        assert f"{directory / 'parsing.png'}: {found['seconds']:.0f} seconds" in told
         assert f"| {name}, random weights | by location |" in told
         assert f"| {name} | by pixel, attributes, 2 refined |" in told
         for grouping_name, scores in found["rows"].items():

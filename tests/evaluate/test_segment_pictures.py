@@ -46,3 +46,4 @@ def test_the_best_the_median_and_the_worst_are_by_value():
     expected = [99, 98, 97, 51, 50, 49, 2, 1, 0]
     assert best_median_worst(many).tolist() == expected
     assert best_median_worst(np.array([0.2])).tolist() == [0, 0, 0]
+    assert set(best_median_worst(np.full(2, np.nan))) <= {0, 1}
