@@ -77,8 +77,9 @@ def test_it_is_neither_single_nor_complete_linkage():
 
 
 def test_equal_points_stay_together_and_there_may_be_fewer_groups():
-    points = np.random.default_rng(0).uniform(size=(3, 5))[[0, 1, 0, 2, 1, 0, 2]]
-    merges = average_linkage(distances(points))
+    which = np.array([0, 1, 0, 2, 1, 0, 2])
+    between = distances(np.random.default_rng(0).normal(size=(3, 99))[which])
+    merges = average_linkage(between)
     assert cut(merges, 3).tolist() == [0, 1, 0, 2, 1, 0, 2]
     assert cut(merges, 6).tolist() == [0, 1, 0, 2, 1, 0, 2]
 
@@ -126,6 +127,12 @@ def test_distances_are_euclidean():
     points = np.random.default_rng(1).normal(size=(8, 4)) + 100
     slow = np.linalg.norm(points[:, None] - points, axis=2)
     np.testing.assert_allclose(distances(points), slow, atol=1e-5)
+
+
+def test_equal_points_have_no_distance():
+    which = np.tile(np.arange(20), 2)
+    between = distances(np.random.default_rng(0).normal(size=(20, 99))[which])
+    np.testing.assert_array_equal(between == 0, which[:, None] == which)
 
 
 def test_what_is_no_table_is_refused():
