@@ -5,38 +5,18 @@ one was written: an error in a recipe or a score would show as a difference.
 """
 
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from hcm_tf.config import DataConfig
 from hcm_tf.data import load_scenes, scene_source
 from hcm_tf.data.scene import Scene
 from hcm_tf.data.scenes import RECIPES, draw_small_tetrominoes
-from hcm_tf.metrics.segmentation import (
-    foreground_rand_index,
-    matched_overlap,
-    segmentation_covering,
-)
-from hcm_tf.metrics.segmenters import (
-    chroma,
-    clusters_of_foreground,
-    clusters_of_pixels,
-    connected_components,
-    tiles,
-)
+from hcm_tf.evaluate import scene_scores
+from hcm_tf.evaluate.scene_scores import Segmenter
 
 # Tetrominoes of 35x35 pixels: what `FIRST` has of them was found at that size.
 SMALL = "tetrominoes_35"
 SETS = (*RECIPES, SMALL)
-
-SCORES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
-    "ARI-FG": foreground_rand_index,
-    "MSC-FG": segmentation_covering,
-    "MSC": lambda truth, found: segmentation_covering(truth, found, background=True),
-    "mIoU": matched_overlap,
-}
 
 _COLOUR = "k-means, colour"
 _COMPONENTS = "components of one colour"
@@ -108,52 +88,10 @@ FIRST: dict[str, dict[str, First]] = {
     },
 }
 
-Segmenter = Callable[[np.ndarray, int], np.ndarray]
-
 
 def baselines(name: str) -> dict[str, Segmenter]:
-    """Segmentations for one set: from an image in [0, 1] and a seed to labels.
-
-    K-means has as many clusters as the recipe's most objects and the background make,
-    whatever the image holds.
-    """
-    pieces = name in ("tetrominoes", SMALL)
-    recipe = RECIPES["tetrominoes" if pieces else name]
-    clusters = recipe.most + 1
-    # Of pieces and items what is not black is bright, as their masks say.
-    bright = 0.5 if name == "binarized" else 0.0 if pieces else 25 / 255
-
-    def pixels(**weights: float) -> Segmenter:
-        return lambda image, seed: clusters_of_pixels(image, clusters, seed, **weights)
-
-    def bright_parts(parts: int) -> Segmenter:
-        return lambda image, seed: clusters_of_foreground(
-            image, parts, seed, threshold=bright
-        )
-
-    found = {_COLOUR: pixels()}
-    if pieces:
-        found["k-means, hue"] = lambda image, seed: clusters_of_pixels(
-            chroma(image), clusters, seed
-        )
-    found[_COMPONENTS] = lambda image, seed: connected_components(image)
-    if pieces or name == "textured":
-        found[_HUES] = lambda image, seed: connected_components(np.rint(chroma(image)))
-    if pieces or name == "fashion_items":
-        found["components of the bright"] = lambda image, seed: connected_components(
-            image.max(axis=2, keepdims=True) > bright
-        )
-    found["k-means, colour + 0.5 place"] = pixels(place=0.5)
-    if name == "textured":
-        found["k-means, colour + 1 place"] = pixels(place=1.0)
-        found["k-means, colour + 2 place"] = pixels(place=2.0)
-    found[_PLACE] = pixels(colour=0.0, place=1.0)
-    if pieces or recipe.channels == 1:
-        for parts in sorted({2, recipe.most}):
-            found[f"{parts} parts of the bright"] = bright_parts(parts)
-    found[_TILES] = lambda image, seed: tiles(image)
-    found[_ONE] = lambda image, seed: tiles(image, 1)
-    return found
+    """Segmentations for one set of `SETS`: from an image in [0, 1] to labels."""
+    return scene_scores.baselines("tetrominoes" if name == SMALL else name)
 
 
 def test_scenes(name: str, count: int, data: DataConfig) -> list[Scene]:
@@ -162,28 +100,6 @@ def test_scenes(name: str, count: int, data: DataConfig) -> list[Scene]:
         start = scene_source.TRAIN_SCENES
         return [draw_small_tetrominoes(start + number) for number in range(count)]
     return load_scenes(data, count)
-
-
-def score(segmenter: Segmenter, scenes: list[Scene]) -> dict[str, dict[str, float]]:
-    """Each score's mean over scenes and its standard error; NaN is left out.
-
-    A scene's number is the seed of its k-means.
-    """
-    values: dict[str, list[float]] = {name: [] for name in SCORES}
-    for seed, scene in enumerate(scenes):
-        found = segmenter(scene.image / 255, seed)
-        for name, measure in SCORES.items():
-            values[name].append(measure(scene.labels, found))
-    return {name: _summary(of_scenes) for name, of_scenes in values.items()}
-
-
-def _summary(values: list[float]) -> dict[str, float]:
-    valid = [value for value in values if not math.isnan(value)]
-    return {
-        "mean": float(np.mean(valid)),
-        "error": float(np.std(valid, ddof=1) / math.sqrt(len(valid))),
-        "images": len(valid),
-    }
 
 
 def compared(name: str, baseline: str, row: dict[str, Any]) -> list[dict[str, Any]]:

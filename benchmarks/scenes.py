@@ -24,19 +24,13 @@ from hcm_tf.config import DataConfig
 from hcm_tf.data import load_scenes, scene_source
 from hcm_tf.data.scenes import RECIPES
 from hcm_tf.errors import UserError
+from hcm_tf.evaluate import scene_scores
+from hcm_tf.evaluate.segment_pictures import PALETTE
 from hcm_tf.images import grid, write_png
 
 # Beyond so many standard errors two measurements are said to differ.
 MOST_ERRORS = 3.0
 
-# Of the background and of the objects, from back to front.
-_PALETTE = np.array(
-    [
-        *((0, 0, 0), (230, 60, 60), (60, 180, 75)),
-        *((60, 90, 230), (250, 220, 50), (200, 60, 220)),
-    ],
-    np.uint8,
-)
 _SHOWN = 10
 
 Table = dict[str, Any]
@@ -79,7 +73,7 @@ def sheet(manual_dir: str = "") -> np.ndarray:
     for name in RECIPES:
         scenes = load_scenes(_data(name, manual_dir), _SHOWN)
         pictures += [np.broadcast_to(scene.image, (64, 64, 3)) for scene in scenes]
-        pictures += [_PALETTE[scene.labels] for scene in scenes]
+        pictures += [PALETTE[scene.labels] for scene in scenes]
     return grid(np.stack(pictures), _SHOWN, gap=2)
 
 
@@ -118,7 +112,7 @@ def measure(
             continue
         scenes = scene_baselines.test_scenes(name, count, _data(name, manual_dir))
         for baseline in tqdm(missing, desc=name, disable=None):
-            rows[baseline] = scene_baselines.score(segmenters[baseline], scenes)
+            rows[baseline] = scene_scores.score(segmenters[baseline], scenes)
             files.write(path, json.dumps(table, indent=1) + "\n")
     for name, rows in table["sets"].items():
         for baseline, row in rows.items():
@@ -144,7 +138,7 @@ def differing(rows: dict[str, Any]) -> list[str]:
 
 
 def _of_set(name: str, rows: dict[str, Any]) -> str:
-    scores = list(scene_baselines.SCORES)
+    scores = list(scene_scores.SCORES)
     heading = ["without training", *scores, "first measured", "errors apart"]
     lines = [f"\n### {name}\n", _line(heading), "|" + "---|" * len(heading)]
     for baseline, row in rows.items():

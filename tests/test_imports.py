@@ -32,8 +32,8 @@ USES = {
         "training"
     ),
     "explain": (
-        "command config data errors files images labels networks operations prior runs "
-        "startup"
+        "command config data errors files images labels metrics networks operations "
+        "prior runs startup"
     ),
     "studio": "command errors explain files labels layers networks prior runs startup",
     "evaluate": (

@@ -3,11 +3,13 @@
 python -m hcm_tf.evaluate --run_dir=RUN [--run_dir=OTHER ...]
 python -m hcm_tf.evaluate classes --run_dir=RUN [--run_dir=OTHER ...]
 python -m hcm_tf.evaluate discovered --run_dir=RUN [--run_dir=OTHER ...]
+python -m hcm_tf.evaluate --parsing --run_dir=RUN [--run_dir=OTHER ...]
 
 Every run gets an evaluation.json; all of them share one page and one table. `classes`
 says whether runs with labels draw what they are asked for, in classes.json;
 `discovered` whether discovered classes are those of the data's labels, beside k-means,
-in discovered.json.
+in discovered.json. `--parsing` says whether the parts that runs on scenes/NAME draw are
+the objects of the test scenes, in parsing.json and parsing.png.
 """
 
 import sys
@@ -15,6 +17,7 @@ import sys
 from absl import flags
 
 from hcm_tf import command
+from hcm_tf.errors import UserError
 from hcm_tf.startup import load_tensorflow
 
 COMMANDS = ("runs", "classes", "discovered")
@@ -23,15 +26,18 @@ COMMANDS = ("runs", "classes", "discovered")
 def define() -> flags.FlagValues:
     """The command's flags, fresh."""
     own = flags.FlagValues()
-    text, multi, integer = (
+    text, multi, integer, boolean = (
         flags.DEFINE_string,
         flags.DEFINE_multi_string,
         flags.DEFINE_integer,
+        flags.DEFINE_boolean,
     )
     multi("run_dir", [], "What train_main.py --workdir wrote; may be repeated.", own)
     text("dataset", "", "Real images to compare with; the run's own if empty.", own)
     text("data_dir", "", "Where prepared data sets are; the run's own if empty.", own)
-    integer("count", 5000, "Samples, and real images for each side.", 2, None, own)
+    boolean("parsing", False, "Parse scenes instead: are parts objects?", own)
+    what = "Samples, and real images for each side; test scenes of --parsing."
+    integer("count", 5000, what, 2, None, own)
     integer("seed", 0, "Of the first sample, and of every random choice.", 0, None, own)
     multi(
         "extractor",
@@ -43,7 +49,8 @@ def define() -> flags.FlagValues:
     )
     text("labels", "", "Classifier of python -m hcm_tf.features.train.", own)
     text("inception", "", "The graph of 2015, classify_image_graph_def.pb.", own)
-    integer("refine", 16, "Held-out images whose latents are refined.", 0, None, own)
+    what = "Held-out images whose latents are refined; of --parsing by itself none."
+    integer("refine", 16, what, 0, None, own)
     integer("faces", 32, "Test faces to match units on; 0: none.", 0, None, own)
     integer("epochs", 4, "classes: passes of a classifier.", 1, None, own)
     text("out", "", "The page; by itself evaluation.html in the first run.", own)
@@ -55,6 +62,8 @@ def main(argv: list[str]) -> int:
     own = define()
 
     def act(chosen: str) -> None:
+        if own.parsing and chosen != "runs":
+            raise UserError(f"--parsing does not go with {chosen!r}: leave one out.")
         # TensorFlow takes seconds to load: only once the flags are known to be right.
         load_tensorflow()
         if chosen == "classes":
@@ -83,9 +92,14 @@ def main(argv: list[str]) -> int:
             extractors=tuple(own.extractor),
             labels=own.labels,
             inception=own.inception,
-            refine=own.refine,
+            refine=own.refine if own["refine"].present or not own.parsing else 0,
             faces=own.faces,
         )
+        if own.parsing:
+            from hcm_tf.evaluate import parsing
+
+            print(parsing.evaluate(own.run_dir, options))
+            return
         print(commands.evaluate(own.run_dir, options, own.out))
 
     return command.run(

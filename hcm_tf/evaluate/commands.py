@@ -46,13 +46,13 @@ def evaluate(run_dirs: Sequence[str], options: Options, out: str = "") -> str:
     # A wrong name among several must not show after minutes of measuring the others.
     for path in paths:
         checkpoint.read_config(path)
-    names = _names(paths)
+    names = names_of(paths)
     worlds: dict[Any, World] = {}
     results, pictures = {}, {}
     for name, path in zip(names, paths, strict=True):
         began = time.perf_counter()
         run = checkpoint.load(path)
-        data = _data(run, options)
+        data = data_of(run, options)
         key = data, run.config.model.image_size, run.config.model.image_channels
         if key not in worlds:
             worlds[key] = _world(run, data, options)
@@ -117,7 +117,8 @@ def _extractors(data: DataConfig, run: Run, options: Options) -> dict[str, Extra
     }
 
 
-def _data(run: Run, options: Options) -> DataConfig:
+def data_of(run: Run, options: Options) -> DataConfig:
+    """The run's own data, but for what the options name."""
     changed = {
         name: value
         for name, value in (
@@ -150,7 +151,7 @@ def _provenance(run: Run, world: World, options: Options) -> dict[str, Any]:
     }
 
 
-def _names(paths: Sequence[pathlib.Path]) -> list[str]:
+def names_of(paths: Sequence[pathlib.Path]) -> list[str]:
     """Short names that differ: the directory's, or the whole path."""
     short = [path.resolve().name for path in paths]
     if len({path.resolve() for path in paths}) < len(paths):

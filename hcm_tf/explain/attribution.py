@@ -8,11 +8,12 @@ the group. A share is negative where a unit works against the image.
 
 import dataclasses
 import functools
+import itertools
 
 import numpy as np
 
 from hcm_tf.explain.decoder import Decoder, Recording
-from hcm_tf.explain.units import Units
+from hcm_tf.explain.units import Units, Windows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +108,64 @@ def shares(
         weights = np.where(np.asarray(region, bool)[..., np.newaxis], weights, 0)
     whole = _positive(np.sum(np.square(weights.astype("float64"))))
     return tuple(found / whole for found in credit(decoder, recording, weights))
+
+
+def location_pictures(decoder: Decoder, recording: Recording) -> np.ndarray:
+    """What the attributes of each location draw together, before tanh.
+
+    Returns:
+        `(locations, size, size, channels)`, row by row of the grid; they sum to the
+        image before tanh.
+    """
+    code = recording.codes[0]
+    rows, columns, basis = code.shape
+    alone = np.eye(rows * columns, dtype=code.dtype)[..., np.newaxis]
+    codes = (alone * code.reshape(-1, basis)).reshape(-1, rows, columns, basis)
+    return decoder.replay(recording, 0, codes)
+
+
+def pixel_contributions(
+    decoder: Decoder, recording: Recording, level: int, side: int
+) -> np.ndarray:
+    """What every active unit of a level draws in each pixel of a smaller image.
+
+    Args:
+        side: of the smaller image, whose pixels are means of equal squares; a multiple
+            of the level's.
+
+    Returns:
+        Before tanh, float32 `(side, side, units, channels)`, in the order of
+        `Decoder.active`; the units sum to the image before tanh.
+    """
+    units = decoder.active(recording, level)
+    reach = decoder.windows(recording, level, None).reach
+    windows = Windows(side // recording.codes[level].shape[0], reach, side)
+    margin = windows.reach * windows.cell
+    padded, channels = side + 2 * margin, recording.logits.shape[-1]
+    found = np.zeros((padded, padded, units.count, channels), "float32")
+    inside = np.arange(windows.side)
+    for index, which, maps in decoder.decode(recording, level, units):
+        some = units.take(index)
+        top, left = (edge[:, np.newaxis, np.newaxis] for edge in windows.corners(some))
+        rows, columns = top + margin + inside[:, np.newaxis], left + margin + inside
+        found[rows, columns, index[:, np.newaxis, np.newaxis]] = windows.cut(
+            pooled(maps, side), which, some
+        )
+    return found[margin : margin + side, margin : margin + side]
+
+
+def pooled(pictures: np.ndarray, side: int) -> np.ndarray:
+    """Means over equal squares of pixels: `(n, side, side, channels)`.
+
+    Args:
+        pictures: `(n, size, size, channels)`, size a multiple of `side`.
+    """
+    count, size, _, channels = pictures.shape
+    cell = size // side
+    squares = pictures.reshape(count, side, cell, side, cell, channels)
+    # Seven times as fast as a mean over both axes.
+    corners = itertools.product(range(cell), repeat=2)
+    return sum(squares[:, :, row, :, column] for row, column in corners) / cell**2
 
 
 def reconstruct(

@@ -163,12 +163,7 @@ def load(
     """
     run_dir = pathlib.Path(run_dir)
     config = read_config(run_dir)
-    generator = build_generator(config.model, dtype=dtype)
-    encoder = build_encoder(config.model, dtype=dtype)
-    critic = build_critic(config.model, dtype=dtype)
-    for network in (generator, encoder, critic):
-        operations.apply(network, execution)
-    networks = {"generator": generator, "encoder": encoder, "critic": critic}
+    networks = _networks(config, execution, dtype)
     published = run_dir / weights.FILE
     if published.exists() and not saved_steps(run_dir):
         prior, step = weights.read(published, networks, config.model.latent_size)
@@ -176,6 +171,35 @@ def load(
         prior, step = _from_checkpoint(run_dir, config, networks)
     prior = labelled(prior, config.model.shares)
     return Run(config=config, step=step, prior=prior, **networks)
+
+
+def untrained(
+    config: ExperimentConfig, *, seed: int = 0, execution: str = "fast"
+) -> Run:
+    """The networks of a configuration with random weights, as a control.
+
+    Args:
+        config: of a run.
+        seed: of the weights; it is Keras's from here on.
+        execution: as of `load`.
+    """
+    keras.utils.set_random_seed(seed)
+    networks = _networks(config, execution, "float32")
+    prior = labelled(Uniform(config.model.latent_size), config.model.shares)
+    return Run(config=config, step=0, prior=prior, **networks)
+
+
+def _networks(
+    config: ExperimentConfig, execution: str, dtype: str
+) -> dict[str, keras.Model]:
+    networks = {
+        "generator": build_generator(config.model, dtype=dtype),
+        "encoder": build_encoder(config.model, dtype=dtype),
+        "critic": build_critic(config.model, dtype=dtype),
+    }
+    for network in networks.values():
+        operations.apply(network, execution)
+    return networks
 
 
 def _from_checkpoint(

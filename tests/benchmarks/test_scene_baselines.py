@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks import scene_baselines, scenes
 from hcm_tf.data.scenes import RECIPES, draw
+from hcm_tf.evaluate import scene_scores
 
-SCENES = [draw("colored_on_colored", index) for index in range(8)]
 # Sets without items, which not every machine has.
 SETS = [name for name in scene_baselines.SETS if name != "fashion_items"]
 
@@ -28,52 +28,6 @@ def test_every_baseline_segments_every_set(name):
             labels = segmenter(scene.image / 255, seed)
             assert labels.shape == (side, side), baseline
             assert np.issubdtype(labels.dtype, np.integer), baseline
-
-
-def test_clusters_are_one_more_than_the_most_objects():
-    expected = {
-        "colored_on_colored": 5,
-        "colored_on_grayscale": 6,
-        "genesis": 5,
-        "binarized": 4,
-        "tetrominoes": 4,
-        "textured": 5,
-        "fashion_items": 3,
-    }
-    image = np.random.default_rng(0).uniform(size=(64, 64, 3))
-    for name, clusters in expected.items():
-        by_place = scene_baselines.baselines(name)["k-means, place alone"]
-        assert len(np.unique(by_place(image, 0))) == clusters
-
-
-def test_means_and_errors_are_those_of_the_scenes():
-    truths = iter([scene.labels for scene in SCENES])
-    halves = np.repeat([0, 1], 2048).reshape(64, 64)
-    rows = scene_baselines.score(lambda image, seed: halves, SCENES)
-    measure = scene_baselines.SCORES["MSC-FG"]
-    values = [measure(truth, halves) for truth in truths]
-    assert rows["MSC-FG"]["mean"] == pytest.approx(np.mean(values), rel=1e-12)
-    error = np.sqrt(np.var(values, ddof=1) / len(values))
-    assert rows["MSC-FG"]["error"] == pytest.approx(error, rel=1e-12)
-    assert rows["MSC-FG"]["images"] == len(values)
-
-
-def test_scenes_without_objects_are_left_out():
-    found = scene_baselines._summary([1.0, float("nan"), 0.0])
-    assert found["mean"] == 0.5
-    assert found["images"] == 2
-    assert found["error"] == pytest.approx(0.5)
-
-
-def test_the_seed_is_the_number_of_the_scene():
-    seeds = []
-
-    def segmenter(image, seed):
-        seeds.append(seed)
-        return np.zeros((64, 64), int)
-
-    scene_baselines.score(segmenter, SCENES)
-    assert seeds == list(range(8))
 
 
 def row(rand_index, covering, error=0.01, images=320):
@@ -126,9 +80,9 @@ def test_the_command_stores_prints_and_goes_on(tmp_path, monkeypatch, capsys):
     del rows["one segment"]
     path.write_text(json.dumps(table))
     made = []
-    score = scene_baselines.score
+    score = scene_scores.score
     monkeypatch.setattr(
-        scene_baselines, "score", lambda *given: made.append(1) or score(*given)
+        scene_scores, "score", lambda *given: made.append(1) or score(*given)
     )
     run(monkeypatch, *arguments)
     assert len(made) == 1

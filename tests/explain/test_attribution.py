@@ -56,6 +56,43 @@ def test_credit_of_a_region_is_what_its_units_draw_there(recorded):
     assert not any(level.any() for level in nothing)
 
 
+def test_pictures_of_locations_are_those_of_their_attributes(recorded):
+    decoder, recording = recorded
+    pictures = attribution.location_pictures(decoder, recording)
+    assert pictures.shape == (16, *recording.logits.shape)
+    whole = pictures.sum(axis=0)
+    assert attribution.relative_error(whole, recording.logits) <= 1e-5
+    alone = np.zeros_like(recording.codes[0])
+    alone[2, 1] = recording.codes[0][2, 1]
+    expected = decoder.replay(recording, 0, alone[None])[0]
+    assert attribution.relative_error(pictures[9], expected) <= 1e-5
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_contributions_to_pixels_are_of_every_unit_decoded_alone(recorded, level):
+    decoder, recording = recorded
+    found = attribution.pixel_contributions(decoder, recording, level, 16)
+    units = decoder.active(recording, level)
+    assert found.shape == (16, 16, units.count, recording.logits.shape[-1])
+    logits = attribution.pooled(recording.logits[None], 16)[0]
+    assert attribution.relative_error(found.sum(axis=2), logits) <= 1e-5
+    shape = recording.codes[level].shape
+    for unit in np.linspace(0, units.count - 1, 6).astype(int):
+        code = units.take([unit]).code(shape)
+        drawn = decoder.replay(recording, level, code[None])
+        expected = attribution.pooled(drawn, 16)[0]
+        assert attribution.relative_error(found[:, :, unit], expected) <= 1e-5
+
+
+def test_pooled_pixels_are_means_of_squares():
+    picture = np.arange(2 * 4 * 4 * 3, dtype="float64").reshape(2, 4, 4, 3)
+    found = attribution.pooled(picture, 2)
+    for row, column in np.ndindex(2, 2):
+        square = picture[:, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
+        np.testing.assert_allclose(found[:, row, column], square.mean(axis=(1, 2)))
+    np.testing.assert_array_equal(attribution.pooled(picture, 4), picture)
+
+
 def test_reconstruction_from_no_units_and_from_all(recorded):
     decoder, recording = recorded
     result = attribution.attribute(decoder, recording, 1)
