@@ -110,6 +110,18 @@ def sums(placing: Placing) -> Tensor:
     return shown(alone, visibility(placing, cover(placing, alone)))
 
 
+def masks(placing: Placing) -> Tensor:
+    """A V: what each part covers and shows of each pixel, `(batch, pixels, locations)`.
+
+    From 0 to 1, and no more than 1 over all locations together. For their sum is linear
+    in each A alone, so largest where every A is 0 or 1; and there it is a probability:
+    that of the parts with A = 1, of any two of which j beats l by the sigmoid of their
+    depths, one beats all the others.
+    """
+    covered = cover(placing, spread(placing))
+    return covered * visibility(placing, covered)
+
+
 def shown(alone: Tensor, visible: Tensor) -> Tensor:
     """The matrix of parts, each alone, of which so much is visible.
 
