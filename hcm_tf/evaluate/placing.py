@@ -28,6 +28,7 @@ def measure(
         JSON values: `spread`, the standard deviation of a location's positions over
         images, in cells of the 8x8 map (root of the mean square over locations and
         directions); `presence`, the mean, and `scale_spread`, that of the scales;
+        `covered`, how much of an image its parts cover, in [0, 1], on average;
         `error`, the mean squared error, `error_at_home`, with all positions 0 and
         everything above decided anew, and `ratio`, the latter over the former.
     """
@@ -37,7 +38,7 @@ def measure(
         found = trace.placing
         home = placing.sums(found._replace(position=tf.zeros_like(found.position)))
         at_home = run.generator.redraw(0, trace.codes[0], home)
-        return trace.image, tf.tanh(at_home), found[:3]
+        return trace.image, tf.tanh(at_home), (*found[:3], placing.masks(found))
 
     draw = compiled(run, draw)
     errors, found = [], []
@@ -47,11 +48,12 @@ def measure(
         errors.append([np.mean(np.square(d - some), axis=(1, 2, 3)) for d in drawn])
         found.append([part.numpy() for part in where])
     as_is, at_home = np.concatenate(errors, axis=1).mean(axis=1, dtype="float64")
-    position, scale, presence = map(np.concatenate, zip(*found, strict=True))
+    position, scale, presence, masks = map(np.concatenate, zip(*found, strict=True))
     return {
         "spread": float(np.sqrt(np.mean(np.var(position, axis=0)))),
         "scale_spread": float(np.sqrt(np.mean(np.var(scale, axis=0)))),
         "presence": float(np.mean(presence)),
+        "covered": float(np.mean(np.sum(masks, axis=2))),
         "error": float(as_is),
         "error_at_home": float(at_home),
         "ratio": float(at_home / as_is) if as_is > 0 else 1.0,

@@ -7,6 +7,7 @@ import pytest
 
 from hcm_tf.evaluate import placing, rates, table
 from hcm_tf.images import to_uint8
+from hcm_tf.operations.placing import cover, spread, visibility
 from hcm_tf.runs import checkpoint
 
 
@@ -39,6 +40,11 @@ def test_numbers_are_those_of_the_placing(run):
     assert found["error"] == pytest.approx(np.mean((images - noisy) ** 2), rel=1e-3)
     assert found["ratio"] == pytest.approx(found["error_at_home"] / found["error"])
     assert found["ratio"] > 1.3
+    alone = spread(trace.placing)
+    covered = cover(trace.placing, alone)
+    seen = covered * visibility(trace.placing, covered)
+    assert found["covered"] == pytest.approx(np.mean(np.sum(seen, axis=2)), rel=1e-4)
+    assert 0.05 < found["covered"] < 1
 
 
 def test_parts_that_stay_at_home_are_decoration(run, make_run, tiny_config):
@@ -46,7 +52,7 @@ def test_parts_that_stay_at_home_are_decoration(run, make_run, tiny_config):
     still = checkpoint.load(make_run(model=model))
     images, latents = images_and_latents(still)
     found = placing.measure(still, images * 0.9, latents)
-    assert found["spread"] == 0
+    assert found["spread"] == found["covered"] == 0
     assert found["presence"] == pytest.approx(1)
     assert found["ratio"] == pytest.approx(1)
 
