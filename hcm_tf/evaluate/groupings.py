@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hcm_tf.explain import attribution, grouping
+from hcm_tf.explain import attribution, grouping, placed_parts
 from hcm_tf.explain.decoder import Decoder, Recording
 from hcm_tf.metrics.linkage import Merges
 
@@ -94,7 +94,14 @@ GROUPINGS: dict[str, Grouping] = {
     "by pixel, shares": _clustered("by_shares"),
     "by pixel, 8x8 units": _clustered("by_8x8"),
 }
-# Of random weights too: units of 8x8 take longer than all the others together.
+# Of runs that place their parts freely alone.
+PLACED: dict[str, Grouping] = {
+    "by placed part": lambda drawn, segments: placed_parts.labels(
+        drawn.recording.placing, len(drawn.recording.image)
+    ),
+}
+# Of random weights too. Their placed parts cover nothing, and units of 8x8 take longer
+# than all the others together.
 CONTROLLED = {
     name: group for name, group in GROUPINGS.items() if name != "by pixel, 8x8 units"
 }
@@ -106,5 +113,19 @@ COLOURS: dict[str, Grouping] = {
 MAIN = "by pixel, attributes"
 # What is also cut at as many segments as the scene has.
 ORACLE = (*(name for name in GROUPINGS if name.startswith("by pixel")), *COLOURS)
-# What has soft masks beside its segments.
-SOFT = "by location"
+# Of those that have soft masks beside their segments: `(masks, size, size)`.
+SOFT: dict[str, Callable[[Drawn], np.ndarray]] = {
+    "by location": lambda drawn: grouping.soft_masks(drawn.locations),
+    "by placed part": lambda drawn: placed_parts.masks(
+        drawn.recording.placing, len(drawn.recording.image)
+    ),
+}
+
+
+def available(*, placed: bool) -> dict[str, Grouping]:
+    """Those that a run has.
+
+    Args:
+        placed: whether it places its parts freely.
+    """
+    return {**GROUPINGS, **PLACED} if placed else GROUPINGS

@@ -1,10 +1,10 @@
 """Whether the parts that a run draws an image of are the objects of the scene.
 
 Every test scene is encoded and drawn again, and what its parts draw, exactly, is
-grouped to segments, which are scored against the true ones. Beside them: the same
-clustering of colours, of the input and of what is drawn; the same groupings of the same
-networks with random weights; and segmentations that need no training. Writes
-parsing.json and parsing.png into the run's directory.
+grouped to segments, which are scored against the true ones, and objects are counted.
+Beside them: the same clustering of colours, of the input and of what is drawn; the same
+groupings of the same networks with random weights; and segmentations that need no
+training. Writes parsing.json and parsing.png into the run's directory.
 """
 
 import dataclasses
@@ -13,6 +13,7 @@ import json
 import pathlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -23,23 +24,24 @@ from hcm_tf.data import load_scenes, scene_source
 from hcm_tf.data.resizing import ImageFormat
 from hcm_tf.data.scene import Scene
 from hcm_tf.errors import UserError
-from hcm_tf.evaluate import scene_scores
+from hcm_tf.evaluate import placing, scene_counts, scene_scores
 from hcm_tf.evaluate.commands import data_of, names_of
 from hcm_tf.evaluate.gather import in_batches
 from hcm_tf.evaluate.groupings import (
     COLOURS,
     CONTROLLED,
-    GROUPINGS,
     MAIN,
     ORACLE,
     SOFT,
     Drawn,
     Grouping,
+    available,
 )
 from hcm_tf.evaluate.measurement import Options
-from hcm_tf.evaluate.parsing_table import BEST_IOU, markdown
+from hcm_tf.evaluate.parsing_table import BEST_IOU, counts_markdown, markdown
 from hcm_tf.evaluate.progress import bar
-from hcm_tf.evaluate.segment_pictures import best_median_worst, coloured, sheet
+from hcm_tf.evaluate.scene_counts import Counter
+from hcm_tf.evaluate.segment_pictures import comparison
 from hcm_tf.explain import grouping
 from hcm_tf.explain.decoder import Decoder
 from hcm_tf.explain.refine import encode, refine
@@ -61,11 +63,13 @@ class Parsed:
         scores: for each row of the table those of every scene.
         labels: for each grouping the label maps, uint8 `(n, 64, 64)`.
         images: what was drawn, uint8 `(n, size, size, channels)`.
+        counts: for each way to count, the objects found in every scene.
     """
 
     scores: dict[str, list[dict[str, float]]]
     labels: dict[str, np.ndarray]
     images: np.ndarray
+    counts: dict[str, list[int]]
 
 
 def parse(
@@ -76,6 +80,7 @@ def parse(
     groupings: Mapping[str, Grouping],
     *,
     segments: int,
+    counters: Mapping[str, Counter] = MappingProxyType({}),
     advance: Callable[[int], object] = lambda count: None,
 ) -> Parsed:
     """Draws scenes from latents, groups what was drawn, and scores it.
@@ -87,11 +92,13 @@ def parse(
         latents: `(n, latent_size)`.
         groupings: by name.
         segments: to cut at, the same for all scenes.
+        counters: by name.
         advance: told how many scenes are done.
     """
     decoder = Decoder(run.generator, progress=False)
     scores: dict[str, list[dict[str, float]]] = {}
     labels: dict[str, list[np.ndarray]] = {}
+    counts: dict[str, list[int]] = {name: [] for name in counters}
     pictures = []
     for scene, image, latent in zip(scenes, images, latents, strict=True):
         drawn = Drawn(image, decoder, decoder.record(latent[np.newaxis])[0])
@@ -99,9 +106,8 @@ def parse(
         for name, group in groupings.items():
             found = grouping.enlarged(group(drawn, segments), size)
             of_scene = scene_scores.scores(scene.labels, found)
-            if name == SOFT:
-                masks = grouping.soft_masks(drawn.locations)
-                masks = grouping.enlarged(masks, size)
+            if name in SOFT:
+                masks = grouping.enlarged(SOFT[name](drawn), size)
                 of_scene[BEST_IOU] = best_overlap(scene.labels, masks)
             scores.setdefault(name, []).append(of_scene)
             labels.setdefault(name, []).append(found.astype(np.uint8))
@@ -109,10 +115,12 @@ def parse(
                 found = grouping.enlarged(group(drawn, scene.count + 1), size)
                 of_scene = scene_scores.scores(scene.labels, found)
                 scores.setdefault(f"{name}, oracle K", []).append(of_scene)
+        for name, count in counters.items():
+            counts[name].append(count(drawn))
         pictures.append(to_uint8(drawn.recording.image))
         advance(1)
     found = {name: np.stack(maps) for name, maps in labels.items()}
-    return Parsed(scores, found, np.stack(pictures))
+    return Parsed(scores, found, np.stack(pictures), counts)
 
 
 def measure(
@@ -134,11 +142,20 @@ def measure(
     segments = scene_scores.segments(recipe(data))
     cut = functools.partial(parse, segments=segments)
     latents = _encoded(run, images)
+    placed = model.placement == "free"
+    groupings = available(placed=placed)
     with bar("Parsing", len(scenes)) as advance:
-        both = {**GROUPINGS, **COLOURS}
-        parsed = cut(run, scenes, images, latents, both, advance=advance)
+        parsed = cut(
+            *(run, scenes, images, latents, {**groupings, **COLOURS}),
+            counters=scene_counts.counters(recipe(data), placed=placed),
+            advance=advance,
+        )
     rows = {name: scene_scores.summaries(one) for name, one in parsed.scores.items()}
     found = {"segments": segments, "rows": rows}
+    true_counts = [scene.count for scene in scenes]
+    found["counts"] = scene_counts.summaries(true_counts, parsed.counts)
+    if placed:
+        found["placing"] = placing.measure(run, images, latents)
     random = checkpoint.untrained(run.config, seed=seed)
     with bar("Parsing with random weights", len(scenes)) as advance:
         control = cut(
@@ -153,7 +170,7 @@ def measure(
         better = refine(run.generator, images[some], latents[some]).latents
         with bar("Parsing refined", len(better)) as advance:
             again = cut(
-                run, scenes[some], images[some], better, GROUPINGS, advance=advance
+                run, scenes[some], images[some], better, groupings, advance=advance
             )
         found["refined"] = {
             name: {
@@ -165,32 +182,15 @@ def measure(
             }
             for name, one in again.scores.items()
         }
-    return found | {"seconds": time.perf_counter() - began}, picture(scenes, parsed)
+    covering = np.array([one["MSC-FG"] for one in parsed.scores[MAIN]])
+    maps = [parsed.labels[name] for name in groupings]
+    picture = comparison(scenes, parsed.images, maps, covering)
+    return found | {"seconds": time.perf_counter() - began}, picture
 
 
 def recipe(data: DataConfig) -> str:
     """The name of the scenes that a configuration names."""
     return data.dataset.partition("/")[2]
-
-
-def picture(scenes: Sequence[Scene], parsed: Parsed) -> np.ndarray:
-    """The best, the median and the worst scenes of `MAIN`, by MSC-FG, a row each.
-
-    Input, reconstruction, truth, and the segments of every grouping.
-
-    Returns:
-        uint8 `(height, width, 3)`.
-    """
-    covering = np.array([one["MSC-FG"] for one in parsed.scores[MAIN]])
-    rows = []
-    for number in best_median_worst(covering):
-        truth = scenes[number].labels
-        drawn = np.moveaxis(parsed.images[number], -1, 0)
-        drawn = np.moveaxis(grouping.enlarged(drawn, len(truth)), 0, -1)
-        maps = [truth, *(parsed.labels[name][number] for name in GROUPINGS)]
-        found = [coloured(truth, one) for one in maps]
-        rows.append([scenes[number].image, drawn, *found])
-    return sheet(rows)
 
 
 def evaluate(run_dirs: Sequence[str], options: Options) -> str:
@@ -220,7 +220,9 @@ def evaluate(run_dirs: Sequence[str], options: Options) -> str:
         data = data_of(run, options)
         scenes = load_scenes(data, count)
         if data.dataset not in untrained:
-            untrained[data.dataset] = _without_training(recipe(data), scenes)
+            untrained[data.dataset] = scene_scores.without_training(
+                recipe(data), scenes
+            )
         found, pixels = measure(
             run, scenes, data, refined=options.refine, seed=options.seed
         )
@@ -233,20 +235,10 @@ def evaluate(run_dirs: Sequence[str], options: Options) -> str:
         wrote = f"{path / JSON_FILE}, {path / PICTURE_FILE}"
         written.append(f"{wrote}: {found['seconds']:.0f} seconds")
     tables = [
-        f"{dataset}, {count} scenes\n\n{markdown(runs)}"
+        f"{dataset}, {count} scenes\n\n{markdown(runs)}\n\n{counts_markdown(runs)}"
         for dataset, runs in results.items()
     ]
     return "\n\n".join([*tables, "\n".join(written)])
-
-
-def _without_training(name: str, scenes: Sequence[Scene]) -> dict[str, Any]:
-    baselines = scene_scores.baselines(name)
-    found = {}
-    with bar("Without training", len(baselines)) as advance:
-        for baseline, segmenter in baselines.items():
-            found[baseline] = scene_scores.score(segmenter, scenes)
-            advance(1)
-    return found
 
 
 def _encoded(run: Run, images: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hcm_tf.evaluate import scene_scores
+from hcm_tf.evaluate import scene_counts, scene_scores
 
 # Of soft masks, beside the scores of label maps.
 BEST_IOU = "best IoU"
@@ -32,6 +32,23 @@ def markdown(results: Mapping[str, dict[str, Any]]) -> str:
     lines += [
         _row("without training", name, one)
         for name, one in last["without_training"].items()
+    ]
+    return "\n".join(lines)
+
+
+def counts_markdown(results: Mapping[str, dict[str, Any]]) -> str:
+    """Markdown of how well objects are counted, for runs on the same scenes.
+
+    Args:
+        results: as of `markdown`.
+    """
+    measures = (scene_counts.ACCURACY, scene_counts.ERROR)
+    heading = ["run", "objects counted by", *measures]
+    lines = [_line(heading), "|" + "---|" * len(heading)]
+    lines += [
+        _line([run, name, *(_cell(one[measure]) for measure in measures)])
+        for run, found in results.items()
+        for name, one in found["counts"].items()
     ]
     return "\n".join(lines)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from hcm_tf.data.scene import Scene
 from hcm_tf.data.scenes import RECIPES
+from hcm_tf.evaluate.progress import bar
 from hcm_tf.metrics.segmentation import (
     foreground_rand_index,
     matched_overlap,
@@ -89,6 +90,19 @@ def baselines(name: str) -> dict[str, Segmenter]:
             found[f"{parts} parts of the bright"] = bright_parts(parts)
     found["4x4 tiles"] = lambda image, seed: tiles(image)
     found["one segment"] = lambda image, seed: tiles(image, 1)
+    return found
+
+
+def without_training(
+    name: str, scenes: Sequence[Scene]
+) -> dict[str, dict[str, Summary]]:
+    """`score` of all `baselines` of a recipe, by their names."""
+    segmenters = baselines(name)
+    found = {}
+    with bar("Without training", len(segmenters)) as advance:
+        for baseline, segmenter in segmenters.items():
+            found[baseline] = score(segmenter, scenes)
+            advance(1)
     return found
 
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hcm_tf.data.scene import Scene
+from hcm_tf.explain.grouping import enlarged
 from hcm_tf.images import grid
 from hcm_tf.metrics.assignment import best_assignment
 from hcm_tf.metrics.clustering import contingency
@@ -73,3 +75,34 @@ def best_median_worst(values: np.ndarray, most: int = 3) -> np.ndarray:
     each = max(1, min(most, len(order) // 3))
     middle = (len(order) - each) // 2
     return np.concatenate([order[:each], order[middle : middle + each], order[-each:]])
+
+
+def comparison(
+    scenes: Sequence[Scene],
+    images: np.ndarray,
+    maps: Sequence[np.ndarray],
+    values: np.ndarray,
+) -> np.ndarray:
+    """The best, the median and the worst scenes by their values, a row each.
+
+    Input, reconstruction, truth, and the segments of every grouping.
+
+    Args:
+        scenes: what is true.
+        images: what was drawn, uint8 `(n, size, size, channels)`.
+        maps: of each grouping the label maps, integers `(n, 64, 64)`.
+        values: float `(n,)`.
+
+    Returns:
+        uint8 `(height, width, 3)`.
+    """
+    rows = []
+    for number in best_median_worst(values):
+        truth = scenes[number].labels
+        drawn = np.moveaxis(images[number], -1, 0)
+        drawn = np.moveaxis(enlarged(drawn, len(truth)), 0, -1)
+        found = [truth, *(one[number] for one in maps)]
+        rows.append(
+            [scenes[number].image, drawn, *(coloured(truth, one) for one in found)]
+        )
+    return sheet(rows)

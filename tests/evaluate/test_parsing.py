@@ -11,9 +11,17 @@ import pytest
 
 from hcm_tf.config import DataConfig
 from hcm_tf.data import load_scenes
-from hcm_tf.evaluate import groupings, parsing, parsing_table, scene_scores
+from hcm_tf.data.resizing import ImageFormat
+from hcm_tf.evaluate import (
+    groupings,
+    parsing,
+    parsing_table,
+    scene_counts,
+    scene_scores,
+)
 from hcm_tf.evaluate.__main__ import main
 from hcm_tf.explain import grouping
+from hcm_tf.images import to_float
 from hcm_tf.metrics.segmentation import best_overlap
 from hcm_tf.runs import checkpoint
 
@@ -213,6 +221,31 @@ def test_runs_share_one_table_that_says_what_their_files_say(parsed, run_dirs):
             assert told.count(f"| {name} {row}") == 1
 
 
+def test_objects_are_counted_beside_what_needs_no_parts(parsed):
+    found, _, told = parsed
+    truth = [scene.count for scene in SCENES]
+    spots = "bright spots of the input"
+    names = [spots, "bright spots of the reconstruction", "the most frequent count"]
+    assert list(found["counts"]) == names
+    form = ImageFormat.of(DATA, 32, 1)
+    shrunk = [to_float(form.apply_to_array(scene.image)) for scene in SCENES]
+    of_input = [scene_counts.bright_spots(image) for image in shrunk]
+    expected = scene_counts.summaries(truth, {spots: of_input})
+    assert found["counts"][spots] == expected[spots]
+    assert found["counts"][names[-1]] == expected[names[-1]]
+    counted = told.partition("| run | objects counted by | accuracy |")[2]
+    for name in names:
+        assert counted.count(f" | {name} | ") == 2
+
+
+def test_the_grid_has_no_placed_parts(parsed):
+    for found in parsed[:2]:
+        assert "placing" not in found
+        for rows in (found["rows"], found["counts"], found["refined"]):
+            assert not any("placed" in name for name in rows)
+    assert "placed" not in parsed[2]
+
+
 def test_a_row_without_a_number_is_a_dash():
     nothing = {"mean": None, "error": None, "images": 0}
     once = {"mean": 0.5, "error": None, "images": 1}
@@ -224,7 +257,7 @@ def test_a_row_without_a_number_is_a_dash():
 
 def test_the_picture_shows_the_best_the_median_and_the_worst(parsed, run_dirs):
     pixels = np.asarray(PIL.Image.open(run_dirs[0] / "parsing.png"))
-    columns = 3 + len(groupings.GROUPINGS)
+    columns = 3 + len(groupings.available(placed=False))
     side = 2 * (64 + 2)
     assert pixels.shape == (3 * side - 4, columns * side - 4, 3)
     shown = pixels[:128:2, :128:2]

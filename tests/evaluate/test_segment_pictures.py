@@ -2,10 +2,13 @@
 
 import numpy as np
 
+from hcm_tf.config import DataConfig
+from hcm_tf.data import load_scenes
 from hcm_tf.evaluate.segment_pictures import (
     PALETTE,
     best_median_worst,
     coloured,
+    comparison,
     sheet,
 )
 
@@ -47,3 +50,19 @@ def test_the_best_the_median_and_the_worst_are_by_value():
     assert best_median_worst(many).tolist() == expected
     assert best_median_worst(np.array([0.2])).tolist() == [0, 0, 0]
     assert set(best_median_worst(np.full(2, np.nan))) <= {0, 1}
+
+
+def test_scenes_are_compared_from_the_best_to_the_worst():
+    scenes = load_scenes(DataConfig(dataset="scenes/binarized"), 3)
+    drawn = np.full((3, 32, 32, 1), 128, np.uint8)
+    found = np.stack([scene.labels for scene in scenes])
+    pixels = comparison(scenes, drawn, [found, 0 * found], np.array([0.2, 0.9, 0.5]))
+    side = 64 + 2
+    assert pixels.shape == (3 * side - 2, 5 * side - 2, 3)
+    for row, number in enumerate((1, 2, 0)):
+        shown = [pixels[row * side :, column * side :][:64, :64] for column in range(5)]
+        assert (shown[0] == scenes[number].image).all()
+        assert (shown[1] == 128).all()
+        np.testing.assert_array_equal(shown[2], PALETTE[scenes[number].labels])
+        np.testing.assert_array_equal(shown[3], shown[2])
+        assert (shown[4] == 0).all()
