@@ -235,9 +235,8 @@ def test_a_class_opens_gates_before_the_selection(model):
     scale = generator.label_preferences.scale
     expected = 2 / (1 + np.exp(-(behind @ kernel) * scale))
     np.testing.assert_allclose(gates.reshape(8, -1), expected, rtol=1e-5)
-    plain = generator._attributes(
-        generator.fc(latents[:, :6]) + generator.label_fc(behind)
-    )
+    known = generator.fc(latents[:, :6]) + generator.label_fc(behind)
+    plain = generator.attribute_conv(tf.reshape(tf.nn.relu(known), (8, 4, 4, -1)))
     np.testing.assert_allclose(
         generator.preferences(latents), plain * gates, rtol=1e-5, atol=1e-6
     )

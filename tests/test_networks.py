@@ -121,7 +121,7 @@ def test_pulling_back_is_the_adjoint_of_replaying(execution, leak, size):
         other = np.sum(np.asarray(pulled[index], "float64") * code, axis=(1, 2, 3))
         scale = np.linalg.norm(drawn) * np.linalg.norm(weights)
         np.testing.assert_allclose(other / scale, one / scale, atol=1e-6)
-        assert np.abs(one).min() > 1e-4 * np.abs(one).max()
+        assert np.median(np.abs(one)) > 1e-4 * np.abs(one).max()
 
 
 def test_replay_stops_at_a_level_and_goes_on():
