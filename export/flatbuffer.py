@@ -110,8 +110,7 @@ def with_dynamic_int8(contents: bytes, after_selections: int = 0) -> bytes:
         selections = 0
         for operator in graph.operators:
             code = model.operatorCodes[operator.opcodeIndex].builtinCode
-            # What each selection ends in: which values reach the threshold.
-            selections += code == schema.BuiltinOperator.GREATER_EQUAL
+            selections += _is_selection(operator, code, graph)
             if code not in DYNAMIC_VERSIONS or selections < after_selections:
                 continue
             tensor = graph.tensors[operator.inputs[1]]
@@ -132,6 +131,19 @@ def with_dynamic_int8(contents: bytes, after_selections: int = 0) -> bytes:
         version = DYNAMIC_VERSIONS.get(code.builtinCode, 0)
         code.version = max(code.version, version)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def _is_selection(
+    operator: schema.OperatorT, code: int, graph: schema.SubGraphT
+) -> bool:
+    """Whether an operation is what a top-k selection ends in.
+
+    That is which values of a map reach the threshold; the classes that a seed decides
+    are compared too, in some signatures alone, but are no map.
+    """
+    if code != schema.BuiltinOperator.GREATER_EQUAL:
+        return False
+    return len(graph.tensors[operator.inputs[0]].shape) > 2
 
 
 def _set_int8(tensor: schema.TensorT, scales: np.ndarray, axis: int) -> None:

@@ -142,6 +142,6 @@ class Encoder(keras.Model):
 
 def _largest(scores: Tensor) -> Tensor:
     """A 1 for the first of the largest, 0 for the others."""
-    return ops.one_hot(
-        ops.argmax(scores, axis=-1), scores.shape[-1], dtype=scores.dtype
-    )
+    # Keras's argmax looks at the bits of zeros, which TFLite has no builtins for.
+    first = ops.top_k(scores, 1)[1][..., 0]
+    return ops.one_hot(first, scores.shape[-1], dtype=scores.dtype)

@@ -180,3 +180,15 @@ def test_metadata_have_the_table_of_names(run):
         {"name": "shape", "classes": ["round", "square", "none"]},
         {"name": "hat", "classes": ["none", "red"]},
     ]
+
+
+@pytest.mark.parametrize("network", tflite.NETWORKS)
+def test_every_precision_reads_all_signatures(run_dir, network, tmp_path):
+    """Signatures share weights: what is rounded in one must be in all."""
+    run = checkpoint.load(run_dir, execution="device")
+    sets = {network: device_signatures(run, network, None)}
+    conversions = conversion.Conversions(getattr(run, network), sets, str(tmp_path))
+    for precision in conversion.PRECISIONS:
+        for fidelity in conversion.fidelities(precision, len(run.generator.levels)):
+            contents = conversions.model(network, precision, fidelity)
+            assert set(quality.signatures(contents)) == set(sets[network])
