@@ -505,7 +505,8 @@ class TrainConfig:
     )
     label_weight: float = _field(
         1.0,
-        "Weight of the encoder's cross entropy in reading labels, with --conditional.",
+        "Weight of the encoder's cross entropy in reading labels and discovered "
+        "classes.",
         minimum=0.0,
     )
     information_weight: float = _field(

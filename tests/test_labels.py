@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 import tensorflow as tf
+from replicas import stepping, weights_of
 
 from hcm_tf import labels, losses
 from hcm_tf.config import DataConfig, ExperimentConfig, Label
@@ -15,7 +16,7 @@ from hcm_tf.errors import UserError
 from hcm_tf.explain.refine import refine
 from hcm_tf.networks import build_critic, build_encoder, build_generator
 from hcm_tf.prior import Gaussian, Labelled, Uniform, between, draw, towards
-from hcm_tf.runs import checkpoint, devices, experiment
+from hcm_tf.runs import checkpoint, experiment
 
 KNOWN = (
     Label("shape", ("round", "square", "none"), (0.5, 0.3, 0.2)),
@@ -316,29 +317,13 @@ def test_balanced_batches_have_rare_classes_as_often():
     assert [seen.count(number) for number in range(33)] == [1] * 30 + [10] * 3
 
 
-def trainer_of(config, replicas):
-    strategy = devices.mirrored([f"CPU:{index}" for index in range(replicas)])
-    with strategy.scope():
-        trainer = experiment.build_trainer(config, replicas)
+def trainer_of(config, replicas=1):
+    trainer, step = stepping(config, replicas)
     random = np.random.default_rng(0)
-    order = trainer.noise.batch_order
-    pixels = random.uniform(-1, 1, (8, 32, 32, 3)).astype("float32")[order]
+    pixels = random.uniform(-1, 1, (8, 32, 32, 3)).astype("float32")
     numbers = np.stack([random.integers(0, 3, 8), random.integers(0, 2, 8)], axis=1)
-    rows = labels.one_hot(KNOWN, numbers)[order]
-
-    @tf.function(autograph=False)
-    def step(batch):
-        return strategy.run(trainer.train_step, args=(batch,))
-
-    def share(context):
-        index = context.replica_id_in_sync_group
-        return {
-            "image": tf.constant(np.split(pixels, replicas)[index]),
-            "label": tf.constant(np.split(rows, replicas)[index]),
-        }
-
-    batch = strategy.experimental_distribute_values_from_function(share)
-    return trainer, lambda: step(batch)
+    values = {"image": pixels, "label": labels.one_hot(KNOWN, numbers)}
+    return trainer, lambda: step(values)
 
 
 @pytest.mark.parametrize("objective", ["wgan_gp", "relativistic"])
@@ -349,20 +334,9 @@ def test_replicas_learn_the_same_by_labels(model, tiny_config, objective):
     for replicas in (1, 2):
         trainer, step = trainer_of(config, replicas)
         before = trainer.critic.embedding.kernel.numpy()
-        metrics = [step() for _ in range(2)][-1]
-        logged.append(
-            float(tf.nest.flatten(metrics["label_loss"])[0].values[0])
-            if replicas > 1
-            else float(metrics["label_loss"])
-        )
+        logged.append([step() for _ in range(2)][-1]["label_loss"])
         assert np.abs(trainer.critic.embedding.kernel.numpy() - before).max() > 1e-4
-        weights.append(
-            [
-                v.numpy()
-                for name in ("generator", "encoder", "critic")
-                for v in getattr(trainer, name).variables
-            ]
-        )
+        weights.append(weights_of(trainer))
     for one, two in zip(*weights, strict=True):
         np.testing.assert_allclose(one, two, atol=5e-5)
     assert logged[0] == pytest.approx(logged[1], rel=1e-4)
@@ -373,8 +347,7 @@ def test_the_generator_learns_from_labels(model, tiny_config):
     trainer, step = trainer_of(
         dataclasses.replace(
             config, train=dataclasses.replace(config.train, batch_size=8)
-        ),
-        1,
+        )
     )
     before = [
         layer.kernel.numpy()

@@ -133,6 +133,23 @@ def read(
     }
 
 
+def real_images(run: Run, data_dir: str) -> tuple[ImageSet, ImageSet]:
+    """Images to learn from, and as many to test on as the data set has for it.
+
+    Args:
+        run: names the data set.
+        data_dir: where prepared data sets are; "": where the run found them.
+
+    Raises:
+        UserError: they cannot be read.
+    """
+    config, model = run.config.data, run.config.model
+    config = dataclasses.replace(
+        config, held_out=HELD_OUT, data_dir=data_dir or config.data_dir
+    )
+    return data.load(config, model.image_size, model.image_channels)
+
+
 def table(found: dict[str, dict[str, Any]]) -> str:
     """The accuracies as Markdown."""
     lines = [
@@ -168,15 +185,11 @@ def evaluate(run_dir: str, *, data_dir: str, count: int, epochs: int, seed: int)
         UserError: a run without labels, or data that cannot be read.
     """
     run = checkpoint.load(run_dir)
-    model = run.config.model
-    if not model.given:
+    if not run.config.model.given:
         raise UserError(
             f"{run_dir} was trained without labels. Train with --conditional."
         )
-    config = dataclasses.replace(run.config.data, held_out=HELD_OUT)
-    if data_dir:
-        config = dataclasses.replace(config, data_dir=data_dir)
-    training, test = data.load(config, model.image_size, model.image_channels)
+    training, test = real_images(run, data_dir)
     found = measure(run, training, test, count=count, epochs=epochs, seed=seed)
     about = {"step": run.step, "count": count, "epochs": epochs, "seed": seed}
     text = json.dumps({**about, "labels": found}, indent=1) + "\n"

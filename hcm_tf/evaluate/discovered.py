@@ -6,17 +6,16 @@ k-means, with as many clusters, on pixels, on their principal components, and on
 run's own latents. Writes discovered.json into the run's directory.
 """
 
-import dataclasses
 import json
 import pathlib
 from collections.abc import Callable
 
 import numpy as np
 
-from hcm_tf import data, files, labels
+from hcm_tf import files, labels
 from hcm_tf.data import ImageSet
 from hcm_tf.errors import UserError
-from hcm_tf.evaluate.classes import HELD_OUT
+from hcm_tf.evaluate.classes import real_images
 from hcm_tf.evaluate.progress import bar
 from hcm_tf.images import to_float
 from hcm_tf.metrics.clustering import (
@@ -144,16 +143,12 @@ def evaluate(run_dir: str, *, data_dir: str, count: int, seed: int) -> str:
             that have no labels.
     """
     run = checkpoint.load(run_dir)
-    model = run.config.model
-    if not model.discovered_classes:
+    if not run.config.model.discovered_classes:
         raise UserError(
             f"{run_dir} was trained without discovered classes. Train with "
             "--discovered_classes=N."
         )
-    config = dataclasses.replace(run.config.data, held_out=HELD_OUT)
-    if data_dir:
-        config = dataclasses.replace(config, data_dir=data_dir)
-    training, test = data.load(config, model.image_size, model.image_channels)
+    training, test = real_images(run, data_dir)
     if not test.label_names:
         raise UserError(
             f"{test.name} has no labels to compare {labels.DISCOVERED} classes with. "

@@ -67,7 +67,8 @@ class Trainer(keras.Model):
         placer: how parts are placed; None: on the grid.
         orthogonal_weight: weight of `losses.orthogonality` of the generator's kernels.
         label_weight: weight of `losses.label_loss` of what the encoder reads: labels
-            of a batch that has any, and discovered classes of fakes.
+            of a batch that has any, and discovered classes, of fakes and as the critic
+            reads them from real images.
         information_weight: weight of the same loss of the discovered classes that the
             critic reads from fakes, for itself and for the generator (Chen et al.
             2016, equation 5).

@@ -55,6 +55,16 @@ def test_a_paused_run_goes_on_to_the_same_weights(whole, classes, tmp_path):
     assert_same_weights(workdir, whole[1])
 
 
+def test_a_paused_run_discovers_the_same_classes(classes, tmp_path):
+    flags = {"latents": "posterior", "discovered_classes": 3, "steps": 3}
+    for name, seconds in (("whole", 0), ("parts", 0.001), ("parts", 0)):
+        finished = train(classes, tmp_path / name, **flags, seconds=seconds)
+        assert finished.returncode == 0, finished.stderr
+    assert "resumes after step 1" in finished.stdout
+    assert_same_weights(tmp_path / "parts", tmp_path / "whole")
+    assert any("information" in line for line in lines(tmp_path / "parts"))
+
+
 def test_other_classes_are_refused(whole, tmp_path):
     values = json.loads((whole[1] / "config.json").read_text())
     config = checkpoint.read_config(whole[1])

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from mixes import IDS, MIXES
+from replicas import stepping
 
 from hcm_tf.config import SPARSITIES, ModelConfig
 from hcm_tf.networks import Generator, build_generator
 from hcm_tf.operations import EXECUTIONS, apply
-from hcm_tf.runs import devices, experiment
+from hcm_tf.runs import experiment
 
 SMALL = ModelConfig(
     image_size=32, base_channels=4, attributes=20, latent_size=8, attribute_keep=0.25
@@ -121,26 +122,11 @@ def trainer_of(tiny_config, mix, replicas=1):
         model=dataclasses.replace(tiny_config.model, **mix),
         train=dataclasses.replace(tiny_config.train, **TRAINED),
     )
-    strategy = devices.mirrored([f"CPU:{index}" for index in range(replicas)])
-    with strategy.scope():
-        trainer = experiment.build_trainer(config, replicas)
-    order = trainer.noise.batch_order
-
-    @tf.function(autograph=False)
-    def step(images):
-        return strategy.run(trainer.train_step, args=({"image": images},))
+    trainer, step = stepping(config, replicas)
 
     def run(seeds):
         for seed in seeds:
-            images = batch(seed)[order]
-            shares = np.split(images, replicas)
-            step(
-                strategy.experimental_distribute_values_from_function(
-                    lambda context, shares=shares: tf.constant(
-                        shares[context.replica_id_in_sync_group]
-                    )
-                )
-            )
+            step({"image": batch(seed)})
         return trainer
 
     return trainer, run

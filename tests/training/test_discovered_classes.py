@@ -6,13 +6,13 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
+from replicas import stepping, weights_of
 
 from hcm_tf import labels, losses
 from hcm_tf.config import DataConfig, Label, ModelConfig
 from hcm_tf.data import ImageSet
 from hcm_tf.errors import UserError
 from hcm_tf.networks import build_critic, build_encoder
-from hcm_tf.runs import devices, experiment
 
 COUNT = 3
 GIVEN = Label("hat", ("none", "red"), (0.5, 0.5))
@@ -47,28 +47,12 @@ def model(tiny_config, given):
 def trainer_of(tiny_config, model, replicas=1, **train):
     train = dataclasses.replace(tiny_config.train, batch_size=8, **train)
     config = dataclasses.replace(tiny_config, model=model, train=train)
-    strategy = devices.mirrored([f"CPU:{index}" for index in range(replicas)])
-    with strategy.scope():
-        trainer = experiment.build_trainer(config, replicas)
-    random = np.random.default_rng(0)
-    order = trainer.noise.batch_order
-    values = {"image": random.uniform(-1, 1, (8, 32, 32, 3)).astype("float32")[order]}
+    trainer, step = stepping(config, replicas)
+    pixels = np.random.default_rng(0).uniform(-1, 1, (8, 32, 32, 3))
+    values = {"image": pixels.astype("float32")}
     if model.given:
-        values["label"] = np.eye(2, dtype="float32")[np.arange(8) % 2][order]
-
-    @tf.function(autograph=False)
-    def step(batch):
-        return strategy.run(trainer.train_step, args=(batch,))
-
-    def share(context):
-        index = context.replica_id_in_sync_group
-        return {
-            name: tf.constant(np.split(value, replicas)[index])
-            for name, value in values.items()
-        }
-
-    batch = strategy.experimental_distribute_values_from_function(share)
-    return trainer, lambda: step(batch)
+        values["label"] = np.eye(2, dtype="float32")[np.arange(8) % 2]
+    return trainer, lambda: step(values)
 
 
 def test_they_stand_behind_the_labels_of_the_data():
@@ -132,7 +116,7 @@ def test_information_is_what_images_tell_of_their_class(tiny_config, model):
     fakes = trainer.generator(tf.concat(parts, axis=1))
     missed = losses.label_loss(classes, [trainer.critic.read(fakes)])
     expected = math.log(COUNT) - float(tf.reduce_mean(missed))
-    assert float(step()["information"]) == pytest.approx(expected, abs=1e-5)
+    assert step()["information"] == pytest.approx(expected, abs=1e-5)
 
 
 def test_everything_learns_from_them(tiny_config, model):
@@ -166,18 +150,8 @@ def test_replicas_discover_the_same(tiny_config, model):
         trainer, step = trainer_of(
             tiny_config, model, replicas, objective="relativistic"
         )
-        metrics = [step() for _ in range(2)][-1]
-        value = metrics["information"]
-        logged.append(
-            float(tf.nest.flatten(value)[0].values[0]) if replicas > 1 else float(value)
-        )
-        weights.append(
-            [
-                v.numpy()
-                for name in ("generator", "encoder", "critic")
-                for v in getattr(trainer, name).variables
-            ]
-        )
+        logged.append([step() for _ in range(2)][-1]["information"])
+        weights.append(weights_of(trainer))
     for one, two in zip(*weights, strict=True):
         np.testing.assert_allclose(one, two, atol=5e-5)
     assert logged[0] == pytest.approx(logged[1], abs=1e-4)
@@ -189,7 +163,7 @@ def test_pictures_come_to_tell_their_class(tiny_config):
     _trainer, step = trainer_of(
         *(tiny_config, model), objective="relativistic", learning_rate=5e-3
     )
-    found = [float(step()["information"]) for _ in range(120)]
+    found = [step()["information"] for _ in range(120)]
     assert np.mean(found[-20:]) > 0.6 * math.log(COUNT)
     assert np.mean(found[-20:]) > np.mean(found[:20]) + 0.3
 

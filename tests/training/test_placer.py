@@ -5,9 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
+from replicas import stepping
 
 from hcm_tf.operations.placing import NUMBERS, read
-from hcm_tf.runs import devices, experiment
+from hcm_tf.runs import experiment
 from hcm_tf.training.noise import STREAMS, Noise
 from hcm_tf.training.placing import Placer
 
@@ -22,30 +23,13 @@ def trainer_of(tiny_config, replicas=1, model=(), **train):
         model=dataclasses.replace(tiny_config.model, placement="free", **dict(model)),
         train=dataclasses.replace(tiny_config.train, **train),
     )
-    strategy = devices.mirrored([f"CPU:{index}" for index in range(replicas)])
-    with strategy.scope():
-        trainer = experiment.build_trainer(config, replicas)
-    order = trainer.noise.batch_order
-
-    @tf.function(autograph=False)
-    def step(images):
-        return strategy.run(trainer.train_step, args=({"image": images},))
+    trainer, step = stepping(config, replicas)
 
     def run(seeds):
         for seed in seeds:
             values = np.random.default_rng(seed).uniform(-1, 1, (BATCH, 32, 32, 3))
-            shares = np.split(values.astype("float32")[order], replicas)
-            found = step(
-                strategy.experimental_distribute_values_from_function(
-                    lambda context, shares=shares: tf.constant(
-                        shares[context.replica_id_in_sync_group]
-                    )
-                )
-            )
-        return {
-            name: float(strategy.experimental_local_results(value)[0])
-            for name, value in found.items()
-        }
+            found = step({"image": values.astype("float32")})
+        return found
 
     return trainer, run
 
