@@ -7,6 +7,8 @@ from benchmarks.plain import build_generator
 from hcm_tf import losses, networks, operations
 from hcm_tf.config import ExperimentConfig, TrainConfig
 from hcm_tf.prior import Uniform
+from hcm_tf.training import replicas
+from hcm_tf.training.drawing import Drawer
 from hcm_tf.training.noise import Noise
 from hcm_tf.training.trainer import Trainer
 
@@ -18,8 +20,11 @@ class PlainTrainer(Trainer):
         super().__init__(
             *networks,
             objective=losses.make_objective(),
-            noise=Noise(config.seed, range(config.batch_size)),
-            prior=Uniform(networks[0].latent_size),
+            drawer=Drawer(
+                networks[0],
+                Noise(config.seed, range(config.batch_size)),
+                Uniform(networks[0].latent_size),
+            ),
             reconstruction_weight=config.reconstruction_weight,
         )
         self.config = config
@@ -42,7 +47,7 @@ class PlainTrainer(Trainer):
                 mixed_scores = self.critic(mixed)
             norms = losses.gradient_norm(penalty_tape.gradient(mixed_scores, mixed))
             penalty, drift = losses.gradient_penalty(norms), losses.drift(real_scores)
-            critic_loss = self._mean(
+            critic_loss = replicas.mean(
                 losses.critic_loss_on_real(real_scores)
                 + losses.critic_loss_on_fake(fake_scores)
                 + self.config.gradient_penalty_weight * penalty
@@ -61,13 +66,13 @@ class PlainTrainer(Trainer):
             error = losses.reconstruction_loss(
                 images, self.generator(self.encoder(images))
             )
-            loss = self._mean(adversarial + self.reconstruction_weight * error)
+            loss = replicas.mean(adversarial + self.reconstruction_weight * error)
         gradients = tape.gradient(loss, values)
         self.generator_optimizer.apply(gradients, variables)
         return {
             "critic_loss": critic_loss,
             "generator_loss": loss,
-            "gradient_norm": self._mean(norms),
+            "gradient_norm": replicas.mean(norms),
         }
 
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 from benchmarks import measure, sample, train
 from hcm_tf.config import ExperimentConfig, ModelConfig
 from hcm_tf.networks import build_generator
-from hcm_tf.runs import devices, experiment
+from hcm_tf.runs import building, devices
 
 
 def main() -> None:
@@ -68,7 +68,7 @@ def replicas(model: ModelConfig, count: int) -> tuple[Callable, Callable]:
 def _distributed(config: ExperimentConfig) -> Callable[[], Any]:
     strategy = devices.make_strategy(config)
     with strategy.scope():
-        trainer = experiment.build_trainer(config, strategy.num_replicas_in_sync)
+        trainer = building.build_trainer(config, strategy.num_replicas_in_sync)
     images = _images(config.model, config.train.batch_size)
     batches = tf.data.Dataset.from_tensors({"image": images}).repeat()
     iterator = iter(strategy.experimental_distribute_dataset(batches))

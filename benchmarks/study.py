@@ -287,11 +287,11 @@ def step_times(plan: Plan) -> dict[str, float]:
     import numpy as np
     import tensorflow as tf
 
-    from hcm_tf.runs import experiment
+    from hcm_tf.runs import building
 
     def step(flags: dict[str, Any]) -> Any:
         config = configuration(flags)
-        trainer = experiment.build_trainer(config, replicas=1)
+        trainer = building.build_trainer(config, replicas=1)
         run = tf.function(trainer.train_step, autograph=False)
         model, batch = config.model, config.train.batch_size
         shape = (batch, model.image_size, model.image_size, model.image_channels)

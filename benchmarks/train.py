@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from benchmarks import measure, plain_trainer
 from hcm_tf.config import ExperimentConfig, ModelConfig, TrainConfig
-from hcm_tf.runs import experiment
+from hcm_tf.runs import building
 
 try:
     import torch
@@ -95,7 +95,7 @@ def stepper(config: ExperimentConfig, images: np.ndarray) -> Callable[[], float]
     trainer = (
         plain_trainer.build_trainer(config)
         if plainly
-        else experiment.build_trainer(config, replicas=1)
+        else building.build_trainer(config, replicas=1)
     )
     step = tf.function(trainer.train_step, autograph=False)
     images = tf.constant(images)
@@ -104,7 +104,7 @@ def stepper(config: ExperimentConfig, images: np.ndarray) -> Callable[[], float]
 
 def torch_stepper(config: ExperimentConfig, images: np.ndarray) -> Callable[[], float]:
     """The same of the port, from the same initial weights."""
-    ours = experiment.build_trainer(config, replicas=1)
+    ours = building.build_trainer(config, replicas=1)
     generator, encoder, critic = (
         kind(torch_port.weights_of(network), config.model)
         for kind, network in (

@@ -46,14 +46,14 @@ class Objective:
     """The critic's and the generator's adversarial losses.
 
     Attributes:
-        critic: summands of the critic's loss.
+        critic: summands of the critic's loss; none: no critic is trained.
         generator: from the scores of fakes, and of real images if `pairs`, to the
-            generator's loss, `(batch,)`.
+            generator's loss, `(batch,)`; None without a critic.
         pairs: the generator's loss compares fakes with real images.
     """
 
     critic: tuple[Term, ...]
-    generator: Callable[..., Tensor]
+    generator: Callable[..., Tensor] | None
     pairs: bool = False
 
     @property
@@ -64,7 +64,7 @@ class Objective:
         return (*losses, *of_critic, "reconstruction_error")
 
 
-OBJECTIVES = ("wgan_gp", "relativistic", "non_saturating", "hinge")
+OBJECTIVES = ("wgan_gp", "relativistic", "non_saturating", "hinge", "reconstruction")
 
 
 def make_objective(
@@ -82,13 +82,15 @@ def make_objective(
         name: of OBJECTIVES.
         gradient_penalty_weight: of `gradient_penalty`, in wgan_gp alone.
         drift_weight: of `drift`, in wgan_gp alone.
-        r1_weight: of `zero_centred_penalty` at real images, in each.
+        r1_weight: of `zero_centred_penalty` at real images, with any critic.
         r2_weight: the same at fakes.
         penalty_interval: steps between two uses of R1 and R2.
 
     Raises:
         ValueError: no such objective.
     """
+    if name == "reconstruction":
+        return Objective((), None)
     if name == "wgan_gp":
         objective = _wgan_gp(gradient_penalty_weight, drift_weight)
     elif name == "relativistic":

@@ -12,7 +12,7 @@ load_tensorflow()  # As every command does, so that the tests use its kernels.
 import tensorflow as tf  # noqa: E402
 
 from hcm_tf.config import ExperimentConfig, Label, ModelConfig, TrainConfig  # noqa: E402
-from hcm_tf.runs import checkpoint, experiment, run_directory  # noqa: E402
+from hcm_tf.runs import building, checkpoint, run_directory  # noqa: E402
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
@@ -84,8 +84,8 @@ def mixed_run(request, make_run):
 
 def write_run(directory, config: ExperimentConfig):
     """Writes what a run of no steps would leave: configuration and checkpoint."""
-    trainer = experiment.build_trainer(config, replicas=1)
+    trainer = building.build_trainer(config, replicas=1)
     run_directory.write_config(config, directory, replicas=1)
-    saved = tf.train.Checkpoint(**experiment.saved_objects(trainer))
+    saved = tf.train.Checkpoint(**building.saved_objects(trainer))
     checkpoint.manager(directory, saved).save(checkpoint_number=0)
     return directory

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from hcm_tf.runs import devices, experiment
+from hcm_tf.runs import building, devices
 
 
 def stepping(config, replicas=1):
@@ -14,7 +14,7 @@ def stepping(config, replicas=1):
     """
     strategy = devices.mirrored([f"CPU:{index}" for index in range(replicas)])
     with strategy.scope():
-        trainer = experiment.build_trainer(config, replicas)
+        trainer = building.build_trainer(config, replicas)
     order = trainer.noise.batch_order
 
     @tf.function(autograph=False)

@@ -10,6 +10,7 @@ from hcm_tf import operations
 from hcm_tf.losses import make_objective
 from hcm_tf.networks import build_critic, build_encoder, build_generator
 from hcm_tf.prior import Uniform
+from hcm_tf.training.drawing import Drawer
 from hcm_tf.training.trainer import Trainer
 
 VALUES = {"float32": 1e-5, "float64": 1e-6}
@@ -105,7 +106,9 @@ def test_critic_scores(networks, golden, dtype):
 
 def test_losses_and_gradients_of_both_updates(networks, golden, dtype):
     trainer = Trainer(
-        **networks, objective=make_objective(), noise=GoldenNoise(), prior=Uniform(10)
+        **networks,
+        objective=make_objective(),
+        drawer=Drawer(networks["generator"], GoldenNoise(), Uniform(10)),
     )
     trainer.compile(RecordingOptimizer(1.0), RecordingOptimizer(1.0))
     metrics = trainer.train_step({"image": tf.constant(golden["in/images"])})

@@ -16,7 +16,8 @@ from hcm_tf.errors import UserError
 from hcm_tf.explain.refine import refine
 from hcm_tf.networks import build_critic, build_encoder, build_generator
 from hcm_tf.prior import Gaussian, Labelled, Uniform, between, draw, towards
-from hcm_tf.runs import checkpoint, experiment
+from hcm_tf.runs import building, checkpoint
+from hcm_tf.training import reading
 
 KNOWN = (
     Label("shape", ("round", "square", "none"), (0.5, 0.3, 0.2)),
@@ -377,7 +378,7 @@ def test_latents_do_not_say_what_labels_say(model, tiny_config):
     """Offsets come to what latents of a class have in common."""
     train = dataclasses.replace(tiny_config.train, batch_size=8)
     config = dataclasses.replace(tiny_config, model=model, train=train)
-    trainer = experiment.build_trainer(config, 1)
+    trainer = building.build_trainer(config, 1)
     assert np.abs(trainer.encoder.offsets.numpy()).max() == 0
     pictures = (
         np.random.default_rng(0).uniform(-1, 1, (64, 32, 32, 3)).astype("float32")
@@ -390,7 +391,7 @@ def test_latents_do_not_say_what_labels_say(model, tiny_config):
     assert 1e-6 < np.abs(moved).max() < 1
     raw = trainer.encoder.read(pictures)[0]
     for _ in range(3000):
-        trainer._centre(trainer.encoder.centred(raw, rows), rows)
+        reading.centre(trainer.encoder, trainer.encoder.centred(raw, rows), rows)
     left = trainer.encoder.centred(raw, rows).numpy()
     for column in range(5):
         own = left[rows.numpy()[:, column] == 1].mean(axis=0)

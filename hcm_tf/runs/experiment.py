@@ -9,17 +9,13 @@ import sys
 import time
 import zlib
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from hcm_tf import data, labels, operations
-from hcm_tf.config import GRID, ExperimentConfig
+from hcm_tf import data, labels
+from hcm_tf.config import ExperimentConfig
 from hcm_tf.errors import Stopped, UserError
 from hcm_tf.images import to_float
-from hcm_tf.losses import make_objective
-from hcm_tf.networks import build_critic, build_encoder, build_generator
-from hcm_tf.prior import Posterior, Uniform
 from hcm_tf.runs import (
     callbacks,
     checkpoint,
@@ -30,20 +26,14 @@ from hcm_tf.runs import (
     run_directory,
     warm_start,
 )
+from hcm_tf.runs.building import build_trainer, saved_objects
 from hcm_tf.runs.divergence import Diverged, Guard
 from hcm_tf.runs.lock import locked
 from hcm_tf.runs.preview import Preview
 from hcm_tf.runs.workers import Workers, watched
-from hcm_tf.training.noise import Noise, replica_order
-from hcm_tf.training.optimizer import FusedAdam
-from hcm_tf.training.placing import Placer
-from hcm_tf.training.schedule import Cooldown
-from hcm_tf.training.selection import Selection
 from hcm_tf.training.trainer import Trainer
 
-DTYPES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 RETREATS = 3  # Times that one session goes back after it has diverged.
-PRIORS = {"uniform": Uniform, "posterior": Posterior}
 
 
 def run(config: ExperimentConfig, workdir: str | pathlib.Path) -> dict[str, float]:
@@ -333,97 +323,6 @@ def _out_of_memory(workdir: pathlib.Path, error: tf.errors.OpError) -> str:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def build_trainer(config: ExperimentConfig, replicas: int) -> Trainer:
-    """The compiled trainer of a configuration; call it in the strategy's scope."""
-    train = config.train
-    keras.utils.set_random_seed(train.seed)
-    dtype = DTYPES[train.precision]
-    generator = build_generator(config.model, dtype=dtype)
-    average_generator = None
-    if train.ema_decay:
-        average_generator = build_generator(config.model, dtype=dtype)
-        average_generator.set_weights(generator.get_weights())
-    noise = Noise(
-        train.seed,
-        replica_order(train.batch_size, replicas, config.model.stddev_group_size),
-    )
-    trainer = Trainer(
-        generator,
-        build_encoder(config.model, dtype=dtype),
-        build_critic(config.model, dtype=dtype),
-        average_generator=average_generator,
-        ema_decay=train.ema_decay,
-        critic_steps=train.critic_steps,
-        objective=make_objective(
-            train.objective,
-            gradient_penalty_weight=train.gradient_penalty_weight,
-            drift_weight=train.drift_weight,
-            r1_weight=train.r1_weight,
-            r2_weight=train.r2_weight,
-            penalty_interval=train.penalty_interval,
-        ),
-        noise=noise,
-        prior=PRIORS[train.latents](config.model.latent_size),
-        reconstruction_weight=train.reconstruction_weight,
-        revival_weight=train.revival_weight,
-        selection=Selection(
-            *(generator, noise),
-            group=config.model.stddev_group_size,
-            leak_steps=train.leak_steps,
-            anneal_steps=train.anneal_steps,
-            heat=train.heat,
-            normalizer_steps=train.normalizer_steps,
-        ),
-        placer=_placer(config, noise) if config.model.placement == "free" else None,
-        orthogonal_weight=train.orthogonal_weight,
-        label_weight=train.label_weight,
-        information_weight=train.information_weight,
-        l1_weight=train.l1_weight,
-        reinforce_weight=train.reinforce_weight,
-        augment=train.augment,
-    )
-    operations.apply(trainer, train.execution, recompute=train.recompute)
-    trainer.compile(_adam(config), _adam(config))
-    return trainer
-
-
-def _placer(config: ExperimentConfig, noise: Noise) -> Placer:
-    train = config.train
-    return Placer(
-        *(noise, GRID**2),
-        jitter=train.placing_jitter,
-        steps=train.placing_steps,
-        position_weight=train.position_weight,
-        presence_target=train.presence_target,
-        presence_weight=train.presence_weight,
-    )
-
-
-def saved_objects(trainer: Trainer) -> dict[str, tf.Module]:
-    """What a checkpoint holds, by name; the step is an optimizer's iterations."""
-    names = (
-        "generator",
-        "encoder",
-        "critic",
-        "average_generator",
-        "generator_optimizer",
-        "critic_optimizer",
-        "usage",
-    )
-    objects = {name: getattr(trainer, name) for name in names}
-    if isinstance(trainer.prior, Posterior):
-        objects["posterior"] = trainer.prior
-    return {name: value for name, value in objects.items() if value is not None}
-
-
-def _adam(config: ExperimentConfig) -> keras.optimizers.Optimizer:
-    train = config.train
-    rate = train.learning_rate
-    if train.cooldown_steps:
-        rate = Cooldown(rate, train.steps, train.cooldown_steps)
-    return FusedAdam(rate, beta_1=train.beta_1, beta_2=train.beta_2, epsilon=1e-8)
 
 
 def _opening(

@@ -24,7 +24,7 @@ def begin(config: ExperimentConfig, objects: dict[str, tf.Module]) -> dict[str, 
 
     Args:
         config: of the run that begins.
-        objects: what it saves, by name (`experiment.saved_objects`).
+        objects: what it saves, by name (`building.saved_objects`).
 
     Returns:
         Where the values come from, for `config.json`.

@@ -10,6 +10,7 @@ from hcm_tf.layers.normalization import LARGEST_RADIUS
 from hcm_tf.networks import Generator, Trace
 from hcm_tf.sparsity import rules
 from hcm_tf.sparsity.rules import RULES, Stage
+from hcm_tf.training import averaging, replicas
 from hcm_tf.training.noise import Noise
 
 FOLLOWING = 0.99  # Decay of what is averaged for sampling, per step.
@@ -153,6 +154,20 @@ class Selection:
             mean = tf.reshape(tf.reduce_mean(values, axis=0), layer.threshold.shape)
             found.append((layer.threshold, tf.cast(mean, tf.float32)))
         return found
+
+    def follow(
+        self, found: Sequence[tuple[keras.Variable, tf.Tensor]], radius: tf.Tensor
+    ) -> None:
+        """Moves what sampling needs, after an update.
+
+        Args:
+            found: of `averages`.
+            radius: of the step that was taken.
+        """
+        for variable, value in found:
+            replicas.follow([variable], [value], FOLLOWING)
+        for norm in self.generator.normalizers:
+            averaging.update([norm.shares.value], [norm.share(radius)], decay=0.0)
 
     def _of(self, term: str, values: Sequence) -> list:
         """Those of the levels whose rule has a term."""

@@ -6,7 +6,7 @@ from test_golden import RecordingOptimizer
 
 from benchmarks import plain, plain_trainer
 from hcm_tf.operations.placement import placement_kernel
-from hcm_tf.runs import experiment
+from hcm_tf.runs import building
 
 
 def gradients(trainer, images):
@@ -19,7 +19,7 @@ def gradients(trainer, images):
 def test_steps_are_equal(tiny_config):
     images = np.random.default_rng(0).uniform(-1, 1, (4, 32, 32, 3))
     images = tf.constant(images.astype("float32"))
-    ours = experiment.build_trainer(tiny_config, replicas=1)
+    ours = building.build_trainer(tiny_config, replicas=1)
     other = plain_trainer.build_trainer(tiny_config)
     plain.copy_weights(ours.generator, other.generator)
     other.encoder.set_weights(ours.encoder.get_weights())

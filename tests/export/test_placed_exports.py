@@ -10,7 +10,7 @@ from cpp_loader import CppModel
 
 from export import conversion, quality, saved_model
 from export.signatures import device_signatures
-from hcm_tf.runs import checkpoint, experiment, run_directory
+from hcm_tf.runs import building, checkpoint, run_directory
 
 SEEDS = np.array([0, 1, -7, 2**31 - 1], "int32")
 
@@ -22,13 +22,13 @@ def placed_run(tiny_config, tmp_path_factory):
     config = dataclasses.replace(
         tiny_config, model=dataclasses.replace(tiny_config.model, placement="free")
     )
-    trainer = experiment.build_trainer(config, replicas=1)
+    trainer = building.build_trainer(config, replicas=1)
     random = np.random.default_rng(1)
     for generator in (trainer.generator, trainer.average_generator):
         kernel = generator.placing.kernel
         kernel.assign(60 * random.normal(size=kernel.shape))
     run_directory.write_config(config, directory, replicas=1)
-    saved = tf.train.Checkpoint(**experiment.saved_objects(trainer))
+    saved = tf.train.Checkpoint(**building.saved_objects(trainer))
     checkpoint.manager(directory, saved).save(checkpoint_number=0)
     return directory
 

@@ -8,7 +8,7 @@ from cpp_loader import CppModel
 from export import quality, saved_model, tflite
 from hcm_tf.config import TrainConfig
 from hcm_tf.prior import Gaussian, draw
-from hcm_tf.runs import checkpoint, experiment
+from hcm_tf.runs import building, checkpoint
 
 SEEDS = np.arange(-2, 5, dtype="int32")
 
@@ -25,12 +25,12 @@ def posterior_run(make_run, tmp_path_factory):
         r2_weight=0.3,
     )
     run_dir = make_run(train=config)
-    trainer = experiment.build_trainer(checkpoint.read_config(run_dir), replicas=1)
+    trainer = building.build_trainer(checkpoint.read_config(run_dir), replicas=1)
     random = np.random.default_rng(0)
     factor = random.normal(size=(6, 6))
     trainer.prior.mean.assign(random.normal(size=6))
     trainer.prior.covariance.assign(factor @ factor.T)
-    saved = tf.train.Checkpoint(**experiment.saved_objects(trainer))
+    saved = tf.train.Checkpoint(**building.saved_objects(trainer))
     checkpoint.manager(run_dir, saved).save(checkpoint_number=3)
     return run_dir
 

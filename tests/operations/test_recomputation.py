@@ -8,11 +8,11 @@ import tensorflow as tf
 from test_golden import RecordingOptimizer
 
 from hcm_tf.operations.recomputation import recomputed
-from hcm_tf.runs import experiment
+from hcm_tf.runs import building
 
 
 def one_step(config, images):
-    trainer = experiment.build_trainer(config, replicas=1)
+    trainer = building.build_trainer(config, replicas=1)
     for network in (trainer.generator, trainer.encoder, trainer.critic):
         random = np.random.default_rng(0)
         for variable in network.trainable_variables:

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from hcm_tf.errors import UserError
-from hcm_tf.runs import checkpoint, experiment, run_directory
+from hcm_tf.runs import building, checkpoint, run_directory
 
 DATA, INDEX = "data-00000-of-00001", "index"
 
@@ -53,8 +53,8 @@ def contents(run_dir):
 
 @pytest.fixture(scope="module")
 def objects(tiny_config):
-    trainer = experiment.build_trainer(tiny_config, replicas=1)
-    return experiment.saved_objects(trainer)
+    trainer = building.build_trainer(tiny_config, replicas=1)
+    return building.saved_objects(trainer)
 
 
 def bias(objects):

@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 
 from hcm_tf.errors import UserError
-from hcm_tf.runs import experiment
+from hcm_tf.runs import building
 from hcm_tf.runs.divergence import Diverged, Guard
 
 
 @pytest.fixture(scope="module")
 def trainer(tiny_config):
-    return experiment.build_trainer(tiny_config, replicas=1)
+    return building.build_trainer(tiny_config, replicas=1)
 
 
 @pytest.fixture
 def guard(trainer):
-    return Guard(experiment.saved_objects(trainer), 20, 0.5)
+    return Guard(building.saved_objects(trainer), 20, 0.5)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

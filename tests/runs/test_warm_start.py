@@ -9,7 +9,7 @@ from PIL import Image
 
 from hcm_tf.config import DataConfig, ExperimentConfig, Label, TrainConfig
 from hcm_tf.errors import UserError
-from hcm_tf.runs import checkpoint, experiment, run_directory, warm_start
+from hcm_tf.runs import building, checkpoint, experiment, run_directory, warm_start
 
 TRAIN = TrainConfig(
     batch_size=4,
@@ -30,8 +30,8 @@ def with_source(config, source, **model):
 
 
 def begin(config):
-    trainer = experiment.build_trainer(config, replicas=1)
-    origin = warm_start.begin(config, experiment.saved_objects(trainer))
+    trainer = building.build_trainer(config, replicas=1)
+    origin = warm_start.begin(config, building.saved_objects(trainer))
     return trainer, origin
 
 

@@ -10,7 +10,7 @@ from mixes import MIXES
 
 from hcm_tf.layers import SparseSwitchableNormalization
 from hcm_tf.layers.normalization import LARGEST_RADIUS
-from hcm_tf.runs import experiment
+from hcm_tf.runs import building
 from hcm_tf.sparsity.rules import Stage
 
 LOGITS = (0.9, 1.0, 0.7)
@@ -111,7 +111,7 @@ def test_training_settles_and_leaves_what_sampling_needs(tiny_config):
         model=dataclasses.replace(tiny_config.model, **MIXES[-1]),
         train=dataclasses.replace(tiny_config.train, normalizer_steps=3),
     )
-    trainer = experiment.build_trainer(config, 1)
+    trainer = building.build_trainer(config, 1)
     norms = trainer.generator.normalizers
     assert len(norms) == 2 * len(trainer.generator.blocks)
     images = np.random.default_rng(0).uniform(-1, 1, (4, 32, 32, 3)).astype("float32")

@@ -12,7 +12,7 @@ from replicas import stepping
 from hcm_tf.config import SPARSITIES, ModelConfig
 from hcm_tf.networks import Generator, build_generator
 from hcm_tf.operations import EXECUTIONS, apply
-from hcm_tf.runs import experiment
+from hcm_tf.runs import building
 
 SMALL = ModelConfig(
     image_size=32, base_channels=4, attributes=20, latent_size=8, attribute_keep=0.25
@@ -135,7 +135,7 @@ def trainer_of(tiny_config, mix, replicas=1):
 def saved(trainer):
     return {
         name: [np.asarray(v) for v in holder.variables]
-        for name, holder in experiment.saved_objects(trainer).items()
+        for name, holder in building.saved_objects(trainer).items()
     }
 
 
@@ -157,7 +157,7 @@ def test_replicas_agree_and_a_resumed_run_goes_on_alike(mix, tiny_config):
     normalized = "normalizer" in mix
     run([] if normalized else [1, 2])
     again, run = trainer_of(tiny_config, mix)
-    for name, holder in experiment.saved_objects(again).items():
+    for name, holder in building.saved_objects(again).items():
         for variable, value in zip(holder.variables, half[name], strict=True):
             variable.assign(value)
     run([2])
@@ -188,7 +188,7 @@ def gradient_norms(tiny_config, rule, **values):
         model=dataclasses.replace(tiny_config.model, sparsity=(rule,)),
         train=dataclasses.replace(tiny_config.train, **values),
     )
-    trainer = experiment.build_trainer(config, 1)
+    trainer = building.build_trainer(config, 1)
     for seed in range(2):
         trainer.train_step({"image": tf.constant(batch(seed)[:4])})
     return np.concatenate([v.numpy().ravel() for v in trainer.generator.variables])
@@ -212,7 +212,7 @@ def test_l1_makes_codes_small(tiny_config):
                 tiny_config.train, l1_weight=weight, learning_rate=0.02
             ),
         )
-        trainer = experiment.build_trainer(config, 1)
+        trainer = building.build_trainer(config, 1)
         step = tf.function(trainer.train_step, autograph=False)
         for _ in range(15):
             step({"image": tf.constant(batch(0)[:4])})

@@ -99,7 +99,7 @@ def test_each_class_is_drawn_as_often(tiny_config, model):
     drawn = []
     for number in range(300):
         trainer.generator_optimizer.iterations.assign(number)
-        drawn.append(trainer._classes(8, 0))
+        drawn.append(trainer.drawer.classes(trainer.step, 0, 8))
     drawn = np.concatenate(drawn)
     np.testing.assert_array_equal(drawn.sum(axis=1), 1)
     # Four standard deviations of a share of 2400.
@@ -109,8 +109,8 @@ def test_each_class_is_drawn_as_often(tiny_config, model):
 def test_information_is_what_images_tell_of_their_class(tiny_config, model):
     """From the critic's own reading of the fakes, before the step."""
     trainer, step = trainer_of(tiny_config, model)
-    latents = trainer._latents(8, 0)
-    classes = trainer._classes(8, 0)
+    latents = trainer.drawer.latents(trainer.step, 0, 8)
+    classes = trainer.drawer.classes(trainer.step, 0, 8)
     given = np.eye(2, dtype="float32")[np.arange(8) % 2][trainer.noise.batch_order]
     parts = [latents, given, classes] if model.given else [latents, classes]
     fakes = trainer.generator(tf.concat(parts, axis=1))

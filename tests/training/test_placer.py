@@ -8,7 +8,7 @@ import tensorflow as tf
 from replicas import stepping
 
 from hcm_tf.operations.placing import NUMBERS, read
-from hcm_tf.runs import experiment
+from hcm_tf.runs import building
 from hcm_tf.training.noise import STREAMS, Noise
 from hcm_tf.training.placing import Placer
 
@@ -37,7 +37,7 @@ def trainer_of(tiny_config, replicas=1, model=(), **train):
 def saved(trainer):
     return {
         name: [np.asarray(v) for v in holder.variables]
-        for name, holder in experiment.saved_objects(trainer).items()
+        for name, holder in building.saved_objects(trainer).items()
     }
 
 
@@ -60,7 +60,7 @@ def test_replicas_agree_and_a_resumed_run_goes_on_alike(tiny_config, model):
     two, run = trainer_of(tiny_config, replicas=2, **terms)
     both = run([0, 1, 2])
     again, run = trainer_of(tiny_config, **terms)
-    for name, holder in experiment.saved_objects(again).items():
+    for name, holder in building.saved_objects(again).items():
         for variable, value in zip(holder.variables, half[name], strict=True):
             variable.assign(value)
     run([2])
@@ -106,7 +106,10 @@ def test_the_trainer_jitters_what_the_critic_sees(tiny_config):
         trainer, _ = trainer_of(tiny_config, placing_jitter=jitter)
         latents = tf.constant(np.random.default_rng(0).uniform(-1, 1, (BATCH, 6)))
         latents = tf.cast(latents, tf.float32)
-        drawn[jitter] = [trainer._draw(latents, update).images for update in range(3)]
+        drawn[jitter] = [
+            trainer.drawer.images(latents, trainer.step, update).images
+            for update in range(3)
+        ]
         plain = trainer.generator(latents)
         np.testing.assert_allclose(drawn[jitter][2], plain, atol=1e-6)
     np.testing.assert_allclose(drawn[0.0][0], drawn[0.0][2], atol=1e-6)

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 
 from hcm_tf.config import TrainConfig
-from hcm_tf.runs import devices, experiment
+from hcm_tf.runs import building, devices
 
 RECIPE = {
     "objective": "relativistic",
@@ -92,7 +92,7 @@ def test_every_read_has_its_place(tiny_config, values, replicas):
     names = [device.name for device in tf.config.list_logical_devices("CPU")]
     strategy = devices.mirrored(names[:replicas])
     with strategy.scope():
-        trainer = experiment.build_trainer(config, replicas)
+        trainer = building.build_trainer(config, replicas)
     step = tf.function(
         lambda batch: strategy.run(trainer.train_step, args=({"image": batch},)),
         autograph=False,

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from hcm_tf.config import ModelConfig, TrainConfig
 from hcm_tf.networks import build_generator
-from hcm_tf.runs import devices, experiment
+from hcm_tf.runs import building, devices
 from hcm_tf.sparsity.rules import Stage
 from hcm_tf.training.noise import Noise, replica_order
 
@@ -25,7 +25,7 @@ def run_steps(config, batches, replicas=1):
     names = [device.name for device in tf.config.list_logical_devices("CPU")]
     strategy = devices.mirrored(names[:replicas])
     with strategy.scope():
-        trainer = experiment.build_trainer(config, replicas)
+        trainer = building.build_trainer(config, replicas)
     ordered = np.stack([batch[trainer.noise.batch_order] for batch in batches])
     dataset = tf.data.Dataset.from_tensor_slices({"image": ordered})
     history = trainer.fit(
@@ -120,7 +120,7 @@ def test_same_seed_same_weights_other_seed_other_weights(tiny_config):
 
 def test_average_follows_the_generator(tiny_config):
     config = with_train(tiny_config, batch_size=4, ema_decay=0.75)
-    trainer = experiment.build_trainer(config, replicas=1)
+    trainer = building.build_trainer(config, replicas=1)
     average = trainer.generator.get_weights()
     for seed in range(3):
         trainer.train_step({"image": tf.constant(images(4, config, seed))})
@@ -133,7 +133,7 @@ def test_average_follows_the_generator(tiny_config):
 
 
 def test_every_weight_learns(tiny_config):
-    trainer = experiment.build_trainer(tiny_config, replicas=1)
+    trainer = building.build_trainer(tiny_config, replicas=1)
     before = [v.numpy() for v in trainer.trainable_variables]
     trainer.train_step({"image": tf.constant(images(4, tiny_config))})
     moved = {
@@ -197,7 +197,7 @@ def test_the_recipe_is_the_same_on_one_and_two_replicas(tiny_config):
 
 def test_posterior_follows_the_encoder(tiny_config):
     config = with_train(tiny_config, **RECIPE)
-    trainer = experiment.build_trainer(config, replicas=1)
+    trainer = building.build_trainer(config, replicas=1)
     batch = tf.constant(images(8, config))
     unbounded = trainer.encoder.read(batch)[0].numpy()
     np.testing.assert_allclose(
@@ -254,7 +254,7 @@ def test_a_lazy_penalty_has_the_eager_ones_mean_gradient(tiny_config):
     for interval in (1, 4):
         values = {"penalty_interval": interval, "objective": "hinge", "leak_steps": 0}
         config = with_train(tiny_config, **RECIPE | values)
-        trainer = experiment.build_trainer(config, replicas=1)
+        trainer = building.build_trainer(config, replicas=1)
         trainer.compile(Recorder(1.0), Recorder(1.0))
         # The same images and noise in every step, so that only the penalty varies.
         trainer.noise = FixedNoise(config)
@@ -286,7 +286,7 @@ class FixedNoise:
 def test_every_weight_learns_with_every_objective(tiny_config, objective):
     values = RECIPE | {"objective": objective, "penalty_interval": 1}
     config = with_train(tiny_config, **values)
-    trainer = experiment.build_trainer(config, replicas=1)
+    trainer = building.build_trainer(config, replicas=1)
     before = [v.numpy() for v in trainer.trainable_variables]
     metrics = trainer.train_step({"image": tf.constant(images(8, config))})
     assert set(metrics) == {*trainer.objective.metrics, "left_out"}
@@ -301,7 +301,7 @@ def test_every_weight_learns_with_every_objective(tiny_config, objective):
 
 
 def test_selection_fades_in(tiny_config):
-    generator = experiment.build_trainer(tiny_config, replicas=1).generator
+    generator = building.build_trainer(tiny_config, replicas=1).generator
     latent = tf.constant(np.random.default_rng(0).uniform(-1, 1, (3, 6)), tf.float32)
     dense = ModelConfig(
         **{
@@ -324,7 +324,7 @@ def test_selection_fades_in(tiny_config):
 
 def test_leak_falls_with_the_steps(tiny_config):
     config = with_train(tiny_config, **RECIPE | {"leak_steps": 4})
-    trainer = experiment.build_trainer(config, replicas=1)
+    trainer = building.build_trainer(config, replicas=1)
     leaks = []
     for _ in range(6):
         leaks.append(float(trainer.selection.leak(trainer.step)))

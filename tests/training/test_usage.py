@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from hcm_tf.config import TrainConfig
-from hcm_tf.runs import experiment
+from hcm_tf.runs import building
 from hcm_tf.training.usage import IDLE, Usage
 
 SHAPE, K = (2, 3, 5), 2
@@ -67,9 +67,14 @@ def build(tiny_config):
     def build(**values):
         values = {"batch_size": 4, "learning_rate": 1e-2, **values}
         config = dataclasses.replace(tiny_config, train=TrainConfig(**values))
-        return experiment.build_trainer(config, replicas=1)
+        return building.build_trainer(config, replicas=1)
 
     return build
+
+
+def usage_of(trainer):
+    (regularizer,) = trainer.regularizers
+    return regularizer.usage
 
 
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (4, 32, 32, 3)).astype("float32")
@@ -82,7 +87,8 @@ def test_an_attribute_without_positive_values_comes_back(build, weight, comes_ba
     # What the convolution sees is not negative.
     kernel.assign(np.where(np.arange(12) == 0, -np.abs(kernel), kernel))
     if weight:
-        trainer.usage.share.assign(np.zeros(trainer.usage.share.shape))
+        share = usage_of(trainer).share
+        share.assign(np.zeros(share.shape))
     step = tf.function(trainer.train_step, autograph=False)
     came_back = False
     # Noise teaches nothing but its mean: in the end all attributes are nearly 0, of
@@ -97,14 +103,14 @@ def test_an_attribute_without_positive_values_comes_back(build, weight, comes_ba
 def test_the_share_follows_what_is_active(build):
     trainer = build(revival_weight=1.0)
     preferences = trainer.generator.preferences(trainer.encoder(IMAGES))
-    active = trainer.usage.active(preferences).numpy()
+    active = usage_of(trainer).active(preferences).numpy()
     trainer.train_step({"image": tf.constant(IMAGES)})
     np.testing.assert_allclose(
-        trainer.usage.share.numpy(), 0.99 + 0.01 * active, atol=1e-6
+        usage_of(trainer).share.numpy(), 0.99 + 0.01 * active, atol=1e-6
     )
 
 
 def test_nothing_is_kept_without_the_flag(build):
     trainer = build()
-    assert trainer.usage is None
-    assert "usage" not in experiment.saved_objects(trainer)
+    assert not trainer.regularizers
+    assert "usage" not in building.saved_objects(trainer)

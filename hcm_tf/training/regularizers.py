@@ -1,0 +1,182 @@
+"""What the generator's update minimises beside the published losses: each an option.
+
+A regulariser looks at what was drawn, of fakes or of reconstructions. The trainer sums
+them and knows none by name.
+"""
+
+import types
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from hcm_tf import losses
+from hcm_tf.networks import Generator
+from hcm_tf.training import replicas
+from hcm_tf.training.drawing import Drawn
+from hcm_tf.training.placing import Placer
+from hcm_tf.training.usage import Usage
+
+
+class Reconstructed(NamedTuple):
+    """What a step drew of the encoder's latents.
+
+    Attributes:
+        latents: with labels behind them, `(batch, latent_size + classes)`.
+        drawn: from these.
+        errors: weighted losses of reconstruction, `(batch,)`.
+        step: int64, completed training steps.
+    """
+
+    latents: tf.Tensor
+    drawn: Drawn
+    errors: tf.Tensor
+    step: tf.Tensor
+
+
+class Asked(NamedTuple):
+    """What is asked of reconstructions.
+
+    Attributes:
+        loss: this replica's share of the mean over all images.
+        metrics: shares, too.
+        seen: what `follow` is told.
+    """
+
+    loss: tf.Tensor
+    metrics: Mapping[str, tf.Tensor] = types.MappingProxyType({})
+    seen: tf.Tensor | None = None
+
+
+class Regularizer:
+    """One of them; asks nothing and keeps nothing unless a subclass does."""
+
+    def of_fakes(
+        self, drawn: Drawn, loss: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor] | None:
+        """Asked of fakes: an output of theirs, and its gradient; None: nothing.
+
+        Args:
+            drawn: the fakes.
+            loss: of each by the critic, `(batch,)`.
+        """
+
+    def of_reconstructions(self, made: Reconstructed) -> Asked | None:
+        """Asked of reconstructions; None: nothing."""
+
+    def follow(self, seen: tf.Tensor | None) -> None:
+        """Moves what is kept, after the update.
+
+        Args:
+            seen: of what was asked in this step. It is not kept here between: all
+                replicas have this one object.
+        """
+
+    def saved(self) -> dict[str, tf.Module]:
+        """What a checkpoint must hold of it, by name."""
+        return {}
+
+
+class Orthogonality(Regularizer):
+    """Keeps filters of the generator from being alike (Brock et al. 2019).
+
+    Args:
+        generator: whose kernels are meant.
+        weight: of `losses.orthogonality`.
+    """
+
+    def __init__(self, generator: Generator, weight: float) -> None:
+        self.generator = generator
+        self.weight = weight
+
+    def of_reconstructions(self, made: Reconstructed) -> Asked:
+        kernels = [v for v in self.generator.trainable_variables if v.ndim > 1]
+        alike = losses.orthogonality([tf.convert_to_tensor(k) for k in kernels])
+        return Asked(self.weight * replicas.mean(alike))
+
+
+class Placed(Regularizer):
+    """Keeps parts at home, and few (`Placer.loss`); logs where they are.
+
+    Args:
+        placer: of the run.
+    """
+
+    def __init__(self, placer: Placer) -> None:
+        self.placer = placer
+
+    def of_reconstructions(self, made: Reconstructed) -> Asked:
+        placing = made.drawn.placing
+        metrics = {
+            "displacement": replicas.mean(tf.abs(placing.position)),
+            "presence": replicas.mean(placing.presence),
+        }
+        return Asked(replicas.mean(self.placer.loss(placing, made.step)), metrics)
+
+
+class Absolute(Regularizer):
+    """The rule l1's: the mean absolute code, of all that is drawn.
+
+    Args:
+        weight: of `Selection.penalty`.
+    """
+
+    def __init__(self, weight: float) -> None:
+        self.weight = weight
+
+    def of_fakes(self, drawn: Drawn, loss: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        weights = tf.fill(tf.shape(drawn.penalty), self.weight)
+        return drawn.penalty, replicas.mean_weights(weights)
+
+    def of_reconstructions(self, made: Reconstructed) -> Asked:
+        return Asked(self.weight * replicas.mean(made.drawn.penalty))
+
+
+class ScoreFunction(Regularizer):
+    """The rule reinforce's: the gradient of the expected loss by the chances drawn.
+
+    Args:
+        weight: at 1 the gradient is unbiased.
+    """
+
+    def __init__(self, weight: float) -> None:
+        self.weight = weight
+
+    def of_fakes(self, drawn: Drawn, loss: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        lead = self.weight * replicas.lead(loss)
+        return drawn.chance, replicas.mean_weights(lead)
+
+    def of_reconstructions(self, made: Reconstructed) -> Asked:
+        chance = made.drawn.chance
+        lead = self.weight * replicas.lead(made.errors)
+        # Worth 0 itself: only its gradient is meant.
+        return Asked(replicas.mean(lead * (chance - tf.stop_gradient(chance))))
+
+
+class Revival(Regularizer):
+    """Pulls idle attributes to selection (`Usage.shortfall`).
+
+    Args:
+        generator: whose attributes.
+        weight: of the shortfall.
+    """
+
+    def __init__(self, generator: Generator, weight: float) -> None:
+        self.generator = generator
+        self.weight = weight
+        attributes = generator.levels[0]
+        self.usage = Usage(attributes.shape, attributes.k)
+
+    def of_reconstructions(self, made: Reconstructed) -> Asked:
+        # The latents are the encoder's to choose, by what they draw.
+        preferences = self.generator.preferences(tf.stop_gradient(made.latents))
+        preferences = tf.cast(preferences, tf.float32)
+        lacking = replicas.mean(self.usage.shortfall(preferences))
+        return Asked(self.weight * lacking, seen=self.usage.active(preferences))
+
+    def follow(self, seen: tf.Tensor | None) -> None:
+        replicas.follow([self.usage.share], [seen], self.usage.decay)
+
+    def saved(self) -> dict[str, keras.layers.Layer]:
+        return {"usage": self.usage}
