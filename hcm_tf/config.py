@@ -577,6 +577,13 @@ class TrainConfig:
         minimum=0.0,
         maximum=1.5,
     )
+    placing_shift: float = _field(
+        0.0,
+        "Of --placement=free: cells of the 8x8 map by which images are shifted at "
+        "most, and the parts that shall reconstruct them with them.",
+        minimum=0.0,
+        maximum=1.0,
+    )
     placing_steps: int = _field(
         1000,
         "Of --placement=free: steps before parts begin to leave the grid.",

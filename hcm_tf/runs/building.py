@@ -70,7 +70,8 @@ def _drawer(config: ExperimentConfig, generator: Generator, replicas: int) -> Dr
     placer = None
     if model.placement == "free":
         placer = Placer(
-            *(noise, GRID**2),
+            *(noise, GRID**2, model.image_size // (2 * GRID)),
+            shift=train.placing_shift,
             jitter=train.placing_jitter,
             steps=train.placing_steps,
             position_weight=train.position_weight,

@@ -52,18 +52,40 @@ def _color(
 def _translation(images: tf.Tensor, down: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
     """Moves by whole pixels, at most SHIFT of a side either way."""
     height, width = images.shape[1:3]
+    return translate(images, _pixels(down, height), _pixels(right, width))
+
+
+def _pixels(numbers: tf.Tensor, side: int) -> tf.Tensor:
+    return shift(numbers, int(side * SHIFT + 0.5))
+
+
+def shift(numbers: tf.Tensor, most: int) -> tf.Tensor:
+    """Whole numbers from -most to most, equally likely: int32, as many.
+
+    Args:
+        numbers: uniform in [0, 1).
+        most: at least 0.
+    """
+    return _whole(numbers, 2 * most + 1) - most
+
+
+def translate(images: tf.Tensor, down: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+    """Moves every image by its own whole numbers of pixels; 0 moves in.
+
+    Args:
+        images: float `(batch, height, width, channels)`.
+        down, right: int32 `(batch,)`.
+    """
     # A product with a matrix of zeros and ones has every derivative that one needs,
     # which a gather's scatter has not at the same speed.
-    rows = _shift(down, height, images.dtype)
-    columns = _shift(right, width, images.dtype)
+    rows = _moving(down, images.shape[1], images.dtype)
+    columns = _moving(right, images.shape[2], images.dtype)
     moved = tf.einsum("nyi,nijc->nyjc", rows, images)
     return tf.einsum("nxj,nyjc->nyxc", columns, moved)
 
 
-def _shift(numbers: tf.Tensor, side: int, dtype: tf.DType) -> tf.Tensor:
+def _moving(by: tf.Tensor, side: int, dtype: tf.DType) -> tf.Tensor:
     """`(batch, side, side)`: row y has its one at the pixel that moves to y."""
-    most = int(side * SHIFT + 0.5)
-    by = _whole(numbers, 2 * most + 1) - most
     source = tf.range(side)[tf.newaxis, :] - by[:, tf.newaxis]
     # Rows from outside the image stay zero.
     return tf.one_hot(source, side, dtype=dtype)

@@ -37,6 +37,7 @@ class Drawn(NamedTuple):
         chance: `Selection.log_probability`, `(batch,)`; None without reinforce.
         averages: as of `Selection.averages`.
         placing: where the parts are; None on the grid.
+        shifts: of `Placer.shifts`, of reconstructions; None: they are not shifted.
     """
 
     images: tf.Tensor
@@ -44,6 +45,7 @@ class Drawn(NamedTuple):
     chance: tf.Tensor | None = None
     averages: Sequence[tuple[keras.Variable, tf.Tensor]] = ()
     placing: Placing | None = None
+    shifts: tf.Tensor | None = None
 
 
 class Drawer:
@@ -123,10 +125,10 @@ class Drawer:
         stages = selection.stages(step, draw, count)
         if self.placer is None and not selection.terms:
             return Drawn(self.generator(latents, stages=stages))
-        placing_stage = self._placing_stage(step, update, count)
+        placing_stage, shifts = self._placing_stage(step, update, count)
         if not selection.terms:
             image, placing = self.generator.draw(latents, stages, placing_stage)
-            return Drawn(image, placing=placing)
+            return Drawn(image, placing=placing, shifts=shifts)
         trace = self.generator.trace(latents, stages, placing_stage)
         terms = selection.terms
         return Drawn(
@@ -139,17 +141,19 @@ class Drawer:
             ),
             averages=selection.averages(trace, stages),
             placing=trace.placing,
+            shifts=shifts,
         )
 
     def _placing_stage(
         self, step: tf.Tensor, update: int, count: int
-    ) -> PlacingStage | None:
+    ) -> tuple[PlacingStage | None, tf.Tensor | None]:
         if self.placer is None:
-            return None
+            return None, None
         if update == self.critic_steps:
-            return self.placer.of_reconstructions(step)
+            shifts = self.placer.shifts(step, count)
+            return self.placer.of_reconstructions(step, shifts), shifts
         draw = step * self.critic_steps + update
-        return self.placer.of_fakes(step, draw, count)
+        return self.placer.of_fakes(step, draw, count), None
 
 
 def beside(*parts: tf.Tensor | None) -> tf.Tensor:

@@ -19,6 +19,7 @@ STREAMS = {
     "selection": 3,
     "classes": 4,
     "placing": 5,
+    "shift": 6,
 }
 _COUNTED = 2
 

@@ -1,8 +1,9 @@
-"""How parts learn to be placed: jitter, when it begins, and what it costs."""
+"""How parts learn to be placed: jitter, shifts, when it begins, and what it costs."""
 
 import tensorflow as tf
 
 from hcm_tf.operations.placing import Placing, PlacingStage
+from hcm_tf.training import augmentation
 from hcm_tf.training.noise import Noise
 
 
@@ -13,10 +14,18 @@ class Placer:
     parts always meet at the same places, one object is drawn by several. Fakes are
     jittered, which the latent does not know of and the critic may not see.
 
+    Shifts teach what a position means. Half a cell of it changes what the blocks above
+    are given, and nothing says that they make half a cell of shift of that: until they
+    do, a move in any direction is an error, and parts stay where they are. So
+    reconstructions are asked for images that are shifted, by parts shifted as much; the
+    latent is that of the image as it was.
+
     Args:
-        noise: of the jitter.
+        noise: of jitter and shifts.
         locations: of the generator.
+        cell: pixels of a cell of the 8x8 map, in an image.
         jitter: fakes' positions are shifted by up to so many cells of the 8x8 map.
+        shift: reconstructions are shifted by up to so many cells.
         steps: before these, parts stay where they are, and are not asked to be few.
         position_weight: of the mean squared position, which breaks ties between the
             locations that could draw an object.
@@ -29,8 +38,10 @@ class Placer:
         self,
         noise: Noise,
         locations: int,
+        cell: int,
         *,
         jitter: float = 0.0,
+        shift: float = 0.0,
         steps: int = 0,
         position_weight: float = 0.0,
         presence_target: float = 0.0,
@@ -38,7 +49,9 @@ class Placer:
     ) -> None:
         self.noise = noise
         self.locations = locations
+        self.cell = cell
         self.jitter = jitter
+        self.shift = shift
         self.steps = steps
         self.position_weight = position_weight
         self.presence_target = presence_target
@@ -65,9 +78,35 @@ class Placer:
         noise = self.noise.uniform("placing", (self.locations, 2), draw, count)
         return PlacingStage(self.jitter * (2 * noise - 1), self.learns(step))
 
-    def of_reconstructions(self, step: tf.Tensor) -> PlacingStage:
-        """Of reconstructions, which are drawn where the parts are."""
-        return PlacingStage(learns=self.learns(step))
+    def shifts(self, step: tf.Tensor, count: int) -> tf.Tensor | None:
+        """By how many pixels reconstructions are shifted; None: not at all.
+
+        Args:
+            step: int64, completed training steps.
+            count: images in this replica's share.
+
+        Returns:
+            Down and right, int32 `(count, 2)`.
+        """
+        most = int(self.shift * self.cell)
+        if not most:
+            return None
+        noise = self.noise.uniform("shift", (2,), step, count)
+        return augmentation.shift(noise, most)
+
+    def of_reconstructions(
+        self, step: tf.Tensor, shifts: tf.Tensor | None = None
+    ) -> PlacingStage:
+        """Of reconstructions, which are drawn where the parts are.
+
+        Args:
+            step: int64, completed training steps.
+            shifts: of `shifts`.
+        """
+        if shifts is None:
+            return PlacingStage(learns=self.learns(step))
+        cells = tf.cast(shifts, tf.float32)[:, tf.newaxis] / self.cell
+        return PlacingStage(tf.repeat(cells, self.locations, 1), self.learns(step))
 
     def loss(self, placing: Placing, step: tf.Tensor) -> tf.Tensor:
         """What each image's placing costs: `(batch,)`.

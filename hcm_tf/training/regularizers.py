@@ -108,6 +108,11 @@ class Placed(Regularizer):
 
     def of_reconstructions(self, made: Reconstructed) -> Asked:
         placing = made.drawn.placing
+        if made.drawn.shifts is not None:
+            # Where the parts are is asked about, not where they were shifted to.
+            cells = tf.cast(made.drawn.shifts, tf.float32) / self.placer.cell
+            position = placing.position - cells[:, tf.newaxis]
+            placing = placing._replace(position=position)
         metrics = {
             "displacement": replicas.mean(tf.abs(placing.position)),
             "presence": replicas.mean(placing.presence),

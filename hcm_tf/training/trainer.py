@@ -10,7 +10,7 @@ import tensorflow as tf
 from hcm_tf import losses
 from hcm_tf.losses import Objective
 from hcm_tf.prior import Posterior
-from hcm_tf.training import averaging, reading, replicas
+from hcm_tf.training import augmentation, averaging, reading, replicas
 from hcm_tf.training.drawing import Batch, Drawer, Drawn, beside
 from hcm_tf.training.gradients import Gradients, values_of
 from hcm_tf.training.judging import Judge
@@ -137,8 +137,9 @@ class Trainer(keras.Model):
             the mean of |t| in cells of the 8x8 map, and the mean `presence`.
         """
         real, labels = batch["image"], batch.get("label")
-        metrics, fakes = dict.fromkeys(self.objective.metrics, tf.zeros(())), None
-        shared, left_out = Batch(real, labels, None), tf.zeros(())
+        left_out = tf.zeros((), real.dtype)
+        metrics = dict.fromkeys(self.objective.metrics, left_out)
+        shared, fakes = Batch(real, labels, None), None
         updates = self.drawer.critic_steps if self.objective.critic else 0
         for update in range(updates):
             shared, *fakes = self._fakes(real, labels, update)
@@ -268,7 +269,7 @@ class Trainer(keras.Model):
             unbounded = self.encoder.centred(unbounded, tf.stop_gradient(behind))
         latents = beside(tf.tanh(unbounded), behind)
         drawn = self.drawer.images(latents, self.step, self.drawer.critic_steps)
-        errors = losses.reconstruction_loss(real, drawn.images)
+        errors = losses.reconstruction_loss(*_compared(real, drawn))
         error = replicas.mean(errors)
         loss = self.reconstruction_weight * error
         metrics = {"reconstruction_error": error / np.prod(real.shape[1:])}
@@ -307,3 +308,12 @@ class Trainer(keras.Model):
     def get_config(self) -> dict[str, Any]:
         """Not supported: a run is restored by `checkpoint`, from its configuration."""
         raise NotImplementedError("Restore a trainer with hcm_tf.runs.checkpoint.")
+
+
+def _compared(real: tf.Tensor, drawn: Drawn) -> tuple[tf.Tensor, tf.Tensor]:
+    """Images, and what was drawn of them; shifted alike, where both are known."""
+    if drawn.shifts is None:
+        return real, drawn.images
+    down, right = tf.unstack(drawn.shifts, axis=1)
+    known = augmentation.translate(tf.ones_like(real[..., :1]), down, right)
+    return augmentation.translate(real, down, right), known * drawn.images

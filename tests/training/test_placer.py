@@ -81,7 +81,7 @@ def test_parts_wait_for_their_steps(tiny_config):
 
 
 def test_only_fakes_are_jittered_and_all_in_another_way():
-    placer = Placer(Noise(0, range(BATCH)), 16, jitter=0.5, steps=3)
+    placer = Placer(Noise(0, range(BATCH)), 16, 8, jitter=0.5, steps=3)
     step = tf.constant(5, tf.int64)
     one, same, other = (
         placer.of_fakes(step, tf.constant(draw, tf.int64), BATCH).jitter.numpy()
@@ -123,7 +123,7 @@ def test_the_loss_is_that_of_the_formulas():
     x = tf.constant(random.normal(size=(BATCH, 4, 4, NUMBERS)), tf.float32)
     target, weights = 0.3, (0.7, 2.0)
     placer = Placer(
-        *(Noise(0, range(BATCH)), 16),
+        *(Noise(0, range(BATCH)), 16, 8),
         steps=4,
         position_weight=weights[0],
         presence_target=target,

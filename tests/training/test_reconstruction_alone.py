@@ -89,5 +89,5 @@ def test_replicas_compute_what_one_does(config):
 
 def test_classes_cannot_be_discovered_without_a_critic(config):
     model = dataclasses.asdict(config.model) | {"discovered_classes": 3}
-    with pytest.raises(ValueError, match="discovered_classes.*needs a critic"):
+    with pytest.raises(ValueError, match=r"discovered_classes.*needs a critic"):
         dataclasses.replace(config, model=ModelConfig(**model))
