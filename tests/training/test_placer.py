@@ -7,8 +7,10 @@ import pytest
 import tensorflow as tf
 from replicas import stepping
 
+from hcm_tf import losses
 from hcm_tf.operations.placing import NUMBERS, read
 from hcm_tf.runs import building
+from hcm_tf.training import augmentation
 from hcm_tf.training.noise import STREAMS, Noise
 from hcm_tf.training.placing import Placer
 
@@ -47,7 +49,7 @@ LOCATED = {"latent_size": 16, "location_latents": True, "location_attention": Tr
 @pytest.mark.parametrize("model", [{}, LOCATED], ids=["plain", "located"])
 def test_replicas_agree_and_a_resumed_run_goes_on_alike(tiny_config, model):
     terms = {"presence_target": 0.2, "presence_weight": 5.0, "placing_steps": 1}
-    terms["model"] = model
+    terms |= {"model": model, "placing_shift": 0.5}
     one, run = trainer_of(tiny_config, **terms)
     run([0, 1])
     half = saved(one)
@@ -158,3 +160,83 @@ def test_few_parts_are_asked_for(tiny_config):
     # Begun at 1, and slow: a tenth of the rate, and a sigmoid that is almost flat.
     assert means[1e4] < 1 - 1e-3
     assert means[1e4] < means[0.0] - 1e-3, means
+
+
+def test_shifts_are_whole_pixels_and_move_all_parts_alike():
+    placer = Placer(Noise(0, range(64)), 16, 4, shift=0.5)
+    step = tf.constant(3, tf.int64)
+    shifts = np.concatenate(
+        [placer.shifts(step + more, 64).numpy() for more in range(4)]
+    )
+    assert shifts.shape == (256, 2)
+    assert set(np.unique(shifts)) == {-2, -1, 0, 1, 2}
+    assert np.abs(np.corrcoef(shifts.T)[0, 1]) < 0.3
+    np.testing.assert_array_equal(placer.shifts(step, 64), shifts[:64])
+    stage = placer.of_reconstructions(step, placer.shifts(step, 64))
+    np.testing.assert_array_equal(
+        stage.jitter, np.repeat(shifts[:64, np.newaxis] / 4, 16, axis=1)
+    )
+    assert Placer(Noise(0, range(4)), 16, 4).shifts(step, 4) is None
+
+
+def test_a_shifted_part_draws_where_the_image_is_shifted_to(tiny_config):
+    """By a whole cell: parts have the same responses then, one pixel further."""
+    trainer, _ = trainer_of(tiny_config)
+    latents = np.random.default_rng(0).uniform(-1, 1, (BATCH, 6)).astype("float32")
+    cell = trainer.drawer.placer.cell
+    assert cell == 4
+    plain = trainer.generator(latents)
+    for by in ([1, 0], [0, -1], [-1, 1]):
+        shifts = tf.constant([by] * BATCH) * cell
+        stage = trainer.drawer.placer.of_reconstructions(trainer.step, shifts)
+        drawn, _placing = trainer.generator.draw(latents, placing_stage=stage)
+        differences = {}
+        for sign in (1, -1):
+            moved = augmentation.translate(
+                plain, *(sign * axis for axis in tf.unstack(shifts, axis=1))
+            )
+            inside = np.s_[:, 8:-8, 8:-8]
+            difference = np.square(moved[inside] - drawn[inside]).mean()
+            differences[sign] = difference / np.var(drawn[inside])
+        assert differences[1] < 0.5 * differences[-1], (by, differences)
+
+
+def test_a_shifted_reconstruction_is_compared_with_the_shifted_image(
+    tiny_config, monkeypatch
+):
+    config = dataclasses.replace(
+        tiny_config,
+        model=dataclasses.replace(tiny_config.model, placement="free"),
+        train=dataclasses.replace(
+            tiny_config.train, batch_size=BATCH, placing_shift=1.0
+        ),
+    )
+    trainer = building.build_trainer(config, replicas=1)
+    seen, plain = [], losses.reconstruction_loss
+
+    def compare(real, drawn):
+        seen.append((real, drawn))
+        return plain(real, drawn)
+
+    monkeypatch.setattr(losses, "reconstruction_loss", compare)
+    image = np.random.default_rng(0).uniform(-1, 1, (BATCH, 32, 32, 3))
+    image = image.astype("float32")
+    shifts = trainer.drawer.placer.shifts(trainer.step, BATCH).numpy()
+    assert np.abs(shifts).max() == 4
+    trainer.train_step({"image": tf.constant(image[trainer.noise.batch_order])})
+    ((real, drawn),) = seen
+    for one, target, (down, right), original in zip(
+        drawn.numpy(),
+        real.numpy(),
+        shifts,
+        image[trainer.noise.batch_order],
+        strict=True,
+    ):
+        expected = np.zeros_like(target)
+        rows, columns = np.ogrid[:32, :32]
+        known = (rows - down >= 0) & (rows - down < 32)
+        known = known & (columns - right >= 0) & (columns - right < 32)
+        expected[known] = np.roll(original, (down, right), (0, 1))[known]
+        np.testing.assert_allclose(target, expected, atol=1e-6)
+        assert not one[~known].any()
+        assert one[known].any()
