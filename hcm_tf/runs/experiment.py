@@ -18,7 +18,7 @@ from hcm_tf.config import GRID, ExperimentConfig
 from hcm_tf.errors import Stopped, UserError
 from hcm_tf.images import to_float
 from hcm_tf.losses import make_objective
-from hcm_tf.networks import build_critic, build_encoder, build_generator
+from hcm_tf.networks import Generator, build_critic, build_encoder, build_generator
 from hcm_tf.prior import Posterior, Uniform
 from hcm_tf.runs import (
     callbacks,
@@ -34,6 +34,7 @@ from hcm_tf.runs.divergence import Diverged, Guard
 from hcm_tf.runs.lock import locked
 from hcm_tf.runs.preview import Preview
 from hcm_tf.runs.workers import Workers, watched
+from hcm_tf.training.budget import Budget
 from hcm_tf.training.noise import Noise, replica_order
 from hcm_tf.training.optimizer import FusedAdam
 from hcm_tf.training.placing import Placer
@@ -377,6 +378,7 @@ def build_trainer(config: ExperimentConfig, replicas: int) -> Trainer:
             normalizer_steps=train.normalizer_steps,
         ),
         placer=_placer(config, noise) if config.model.placement == "free" else None,
+        budget=_budget(config, generator) if config.model.gated_blocks else None,
         orthogonal_weight=train.orthogonal_weight,
         label_weight=train.label_weight,
         information_weight=train.information_weight,
@@ -398,6 +400,16 @@ def _placer(config: ExperimentConfig, noise: Noise) -> Placer:
         position_weight=train.position_weight,
         presence_target=train.presence_target,
         presence_weight=train.presence_weight,
+    )
+
+
+def _budget(config: ExperimentConfig, generator: Generator) -> Budget:
+    train = config.train
+    return Budget(
+        generator,
+        target=train.block_budget,
+        weight=train.block_budget_weight,
+        steps=train.steps,
     )
 
 

@@ -10,9 +10,11 @@ import tensorflow as tf
 
 from hcm_tf import losses
 from hcm_tf.losses import Objective, Term
+from hcm_tf.networks.blocks import BlockGates
 from hcm_tf.operations.placing import Placing, PlacingStage
 from hcm_tf.prior import Posterior, Uniform
 from hcm_tf.training import augmentation, averaging
+from hcm_tf.training.budget import Budget
 from hcm_tf.training.gradients import Gradients, values_of
 from hcm_tf.training.noise import Noise
 from hcm_tf.training.placing import Placer
@@ -20,7 +22,7 @@ from hcm_tf.training.selection import FOLLOWING, Selection
 from hcm_tf.training.usage import Usage
 
 # Metrics of some models.
-OCCASIONAL = ("label_loss", "information", "displacement", "presence")
+OCCASIONAL = ("label_loss", "information", "displacement", "presence", "tiles_drawn")
 
 
 class Drawn(NamedTuple):
@@ -32,6 +34,7 @@ class Drawn(NamedTuple):
         chance: `Selection.log_probability`, `(batch,)`; None without reinforce.
         averages: as of `Selection.averages`.
         placing: where the parts are; None on the grid.
+        gates: of all blocks; None where nothing was recorded.
     """
 
     images: tf.Tensor
@@ -39,6 +42,7 @@ class Drawn(NamedTuple):
     chance: tf.Tensor | None = None
     averages: Sequence[tuple[keras.Variable, tf.Tensor]] = ()
     placing: Placing | None = None
+    gates: tuple[BlockGates, ...] | None = None
 
 
 class Trainer(keras.Model):
@@ -65,6 +69,7 @@ class Trainer(keras.Model):
         revival_weight: weight of `Usage.shortfall`; 0: idle attributes are left alone.
         selection: what the rules of selection are told, and ask for.
         placer: how parts are placed; None: on the grid.
+        budget: of the generator's gated blocks; None: it has none.
         orthogonal_weight: weight of `losses.orthogonality` of the generator's kernels.
         label_weight: weight of `losses.label_loss` of what the encoder reads: labels
             of a batch that has any, and discovered classes, of fakes and as the critic
@@ -94,6 +99,7 @@ class Trainer(keras.Model):
         revival_weight: float = 0.0,
         selection: Selection | None = None,
         placer: Placer | None = None,
+        budget: Budget | None = None,
         orthogonal_weight: float = 0.0,
         label_weight: float = 0.0,
         information_weight: float = 0.0,
@@ -119,6 +125,7 @@ class Trainer(keras.Model):
             self.usage = Usage(attributes.shape, attributes.k)
         self.selection = selection or Selection(generator, noise, group=1)
         self.placer = placer
+        self.budget = budget
         self.orthogonal_weight = orthogonal_weight
         self.label_weight = label_weight
         self.information_weight = information_weight
@@ -162,7 +169,8 @@ class Trainer(keras.Model):
             `left_out` is not 0 if an update was; with labels `label_loss`, too, and
             with discovered classes `information`: a lower bound of what images tell
             of their class, in nats. Of parts that are placed freely, `displacement`:
-            the mean of |t| in cells of the 8x8 map, and the mean `presence`.
+            the mean of |t| in cells of the 8x8 map, and the mean `presence`. Of gated
+            blocks `tiles_drawn`: what share of their multiply-adds is done.
         """
         real, labels = batch["image"], batch.get("label")
         weights = values_of(self.generator.trainable_variables)
@@ -340,6 +348,8 @@ class Trainer(keras.Model):
             if self.placer is not None:
                 costs = self.placer.loss(drawn.placing, self.step)
                 loss += self._mean(costs)
+            if self.budget is not None:
+                loss += self._mean(self.budget.loss(drawn.gates, self.step))
             if drawn.penalty is not None:
                 loss += self.l1_weight * self._mean(drawn.penalty)
             if drawn.chance is not None:
@@ -362,6 +372,8 @@ class Trainer(keras.Model):
                     "displacement": self._mean(tf.abs(drawn.placing.position)),
                     "presence": self._mean(drawn.placing.presence),
                 }
+            if self.budget is not None:
+                values["tiles_drawn"] = self._mean(self.budget.drawn(drawn.gates))
             return loss, values
 
         variables = own + self.encoder.trainable_variables
@@ -499,10 +511,12 @@ class Trainer(keras.Model):
         selection = self.selection
         draw = self.step * (self.critic_steps + 1) + update
         stages = selection.stages(self.step, draw, latents.shape[0])
-        if self.placer is None and not selection.terms:
+        costed = self.budget is not None and update == self.critic_steps
+        traced = selection.terms or costed
+        if self.placer is None and not traced:
             return Drawn(self.generator(latents, stages=stages))
         placing_stage = self._placing_stage(latents.shape[0], update)
-        if not selection.terms:
+        if not traced:
             image, placing = self.generator.draw(latents, stages, placing_stage)
             return Drawn(image, placing=placing)
         trace = self.generator.trace(latents, stages, placing_stage)
@@ -517,6 +531,7 @@ class Trainer(keras.Model):
             ),
             averages=selection.averages(trace, stages),
             placing=trace.placing,
+            gates=trace.gates,
         )
 
     def _placing_stage(self, count: int, update: int) -> PlacingStage | None:
