@@ -1,8 +1,8 @@
 """Gated tiles: where a block's second convolution is left out (Li et al. 2020).
 
 A block's map is cut into tiles of 4x4 pixels. Each has a gate g = max(0, tanh(x)) of a
-number x, which the layer `TileGate` reads off the tile's own mean, and the block goes on
-with
+number x, which the layer `TileGate` reads off the mean of the tile, and the block goes
+on with
 
     y = (1 - s) hidden + s ReLU(hidden * kernel),    s = min(1, g / tanh(1.5)):
 
