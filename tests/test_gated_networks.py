@@ -29,6 +29,9 @@ def closing(config=GATED, dtype="float32", given=None):
     keras.utils.set_random_seed(0)
     generator = build_generator(config, dtype=dtype)
     random = np.random.default_rng(1)
+    for layer in generator.selections:
+        if layer.threshold is not None:
+            layer.threshold.assign(np.full(layer.threshold.shape, 1e-3))
 
     def fit(gate, hidden):
         gate.kernel.assign(random.normal(size=gate.kernel.shape))
@@ -194,9 +197,6 @@ def test_every_rule_labels_and_placing_go_with_it(kind):
         latent = np.concatenate([latent, np.eye(3, dtype="float32")], axis=1)
     config = dataclasses.replace(GATED, image_size=32, **kind)
     generator = closing(config, given=latent)
-    for layer in generator.selections:
-        if layer.threshold is not None:
-            layer.threshold.assign(np.full(layer.threshold.shape, 0.4))
     trace = generator.trace(latent)
     assert 0 < np.mean(trace.gates[2].tiles == 0) < 1
     np.testing.assert_allclose(generator(latent), trace.image, atol=1e-5)
