@@ -211,6 +211,11 @@ class ModelConfig:
         "images, as it learns (Shao et al. 2019; no means, no biases).",
         choices=("none", "sparse_switchable"),
     )
+    gated_blocks: bool = _field(
+        False,
+        "Let every tile of 4x4 pixels of the blocks from 32x32 on decide whether its "
+        "second convolution is computed (Li et al. 2020; docs/gated_blocks.md).",
+    )
     placement: str = _field(
         "grid",
         "Of the attributes' parts: grid (published), or free: every location says "
@@ -252,6 +257,11 @@ class ModelConfig:
             )
         if self.discovered_classes == 1:
             raise ValueError("`discovered_classes` must be 0, or at least 2.")
+        if self.gated_blocks and self.normalizer != "none":
+            raise ValueError(
+                "`gated_blocks` needs `normalizer` none: what divides a tile depends "
+                f"on those that are skipped. Received: {self.normalizer!r}"
+            )
         if not self.sparsity:
             raise ValueError("`sparsity` must name a rule. Received: ()")
         if self.top_p == 0:
@@ -604,6 +614,19 @@ class TrainConfig:
     presence_weight: float = _field(
         1.0,
         "Of --presence_target: weight of the squared difference to it.",
+        minimum=0.0,
+    )
+    block_budget: float = _field(
+        0.1,
+        "Of --gated_blocks: what share of the multiply-adds that they may skip shall "
+        "be done, each counted as far as its tile is open.",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    block_budget_weight: float = _field(
+        0.8,
+        "Of --gated_blocks: weight of the squared difference to --block_budget, from "
+        "40 % of the steps on.",
         minimum=0.0,
     )
     ema_decay: float = _field(

@@ -151,3 +151,29 @@ def place_freely(attributes: np.ndarray, dictionary: np.ndarray, placing) -> np.
                     left *= 1 - covered[other] / (1 + np.exp(-nearer / 0.25))
             image[b] += left[..., None] * drawn[number]
     return image
+
+
+def skip_tiles(hidden: np.ndarray, kernel: np.ndarray, numbers: np.ndarray) -> tuple:
+    """Tile by tile: kept where its gate is closed, otherwise mixed with what is drawn.
+
+    Args:
+        hidden: `(batch, n, n, C)`.
+        kernel: `(3, 3, C, C)`.
+        numbers: `(batch, n / 4, n / 4, 1)`, of which the gates are made.
+
+    Returns:
+        The map, and the multiply-adds of the convolutions of each image.
+    """
+    drawn = np.maximum(convolve(hidden, kernel), 0)
+    y, macs = hidden.copy(), np.zeros(len(hidden), int)
+    for b, i, j, _ in np.ndindex(numbers.shape):
+        gate = np.tanh(numbers[b, i, j, 0])
+        if gate <= 0:
+            continue
+        share = min(1.0, gate / np.tanh(1.5))
+        for row in range(4 * i, 4 * i + 4):
+            for column in range(4 * j, 4 * j + 4):
+                own, new = hidden[b, row, column], drawn[b, row, column]
+                y[b, row, column] = own + share * (new - own)
+                macs[b] += kernel.size
+    return y, macs

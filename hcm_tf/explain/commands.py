@@ -279,10 +279,11 @@ def _titled(title: str, run: Run, recording: Recording) -> str:
 def _about(run: Run) -> str:
     model, levels = run.config.model, run.generator.levels
     normalizer = "" if model.normalizer == "none" else f"; {model.normalizer} blocks"
+    gated = "; gated blocks" if model.gated_blocks else ""
     return (
         f"{run.config.data.dataset}, {model.image_size} by {model.image_size} pixels, "
         f"step {run.step:,}; selection: {'; '.join(map(_selection, levels))}"
-        f"{normalizer}"
+        f"{normalizer}{gated}"
     )
 
 

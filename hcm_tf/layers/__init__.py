@@ -18,6 +18,7 @@ from hcm_tf.layers.selection import (
     SpatialSelection,
     SpatialTopK,
 )
+from hcm_tf.layers.tile_gate import TileGate
 
 __all__ = [
     "RELU_GAIN",
@@ -32,6 +33,7 @@ __all__ = [
     "SparseSwitchableNormalization",
     "SpatialSelection",
     "SpatialTopK",
+    "TileGate",
     "UpsampledConv2D",
     "ZeroConv2D",
 ]

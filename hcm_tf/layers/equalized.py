@@ -44,6 +44,10 @@ class _Equalized(keras.layers.Layer):
         kernel = ops.convert_to_tensor(self.kernel, dtype=self.compute_dtype)
         return scale_smaller(x, kernel, self.scale)
 
+    def scaled_kernel(self) -> Tensor:
+        """The kernel as it is used."""
+        return ops.convert_to_tensor(self.kernel, dtype=self.compute_dtype) * self.scale
+
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "gain": self.gain}
 

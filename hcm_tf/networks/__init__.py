@@ -28,6 +28,7 @@ def build_generator(config: ModelConfig, *, dtype: str = "float32") -> Generator
         temperature=config.temperature,
         p=config.top_p,
         normalized=config.normalizer != "none",
+        gated=config.gated_blocks,
         placement=config.placement,
         location_latents=config.location_latents,
         location_attention=config.location_attention,

@@ -11,9 +11,10 @@ from hcm_tf.layers import (
     PlacedConv2D,
     SparseSwitchableNormalization,
     SpatialSelection,
+    TileGate,
     UpsampledConv2D,
 )
-from hcm_tf.operations import FAST
+from hcm_tf.operations import FAST, tiles
 from hcm_tf.operations.upsampling import upsample, upsample_back
 from hcm_tf.sparsity import Tensor, keep
 from hcm_tf.sparsity.rules import Stage
@@ -32,12 +33,15 @@ class BlockGates(NamedTuple):
         kept: the selection's gate, boolean or float; all true without selection.
         placed: where the block's parts are placed freely, `(batch, 64, 144)`, see
             `operations.placing.sums`; None for the grid, and in every other block.
+        tiles: of a gated block, how far each tile is open, float32 `(batch, n / 4,
+            n / 4, 1)`, 0 where it was skipped, see `operations.tiles`; otherwise None.
     """
 
     first: Tensor
     second: Tensor
     kept: Tensor
     placed: Tensor | None = None
+    tiles: Tensor | None = None
 
     def of(self, images: slice) -> "BlockGates":
         """What was decided of some images of the batch."""
@@ -73,12 +77,17 @@ class GeneratorBlock(keras.layers.Layer):
         rule, temperature, p: of the selection, see `layers.SpatialSelection`.
         normalized: both convolutions are normalised before their ReLU, see
             `layers.SparseSwitchableNormalization`.
+        gated: tiles of 4x4 pixels may be left as the first convolution has them, see
+            `layers.TileGate`.
         residual: adds the upsampled 1x1 convolution of the input after the second
             ReLU; the selection then works on the signed sum.
 
     Attributes:
         recompute: `call` computes again what its gradient needs, to save memory; see
             `operations.apply`.
+
+    Raises:
+        ValueError: gated and normalised: what divides a tile depends on all others.
     """
 
     recompute = False
@@ -93,10 +102,13 @@ class GeneratorBlock(keras.layers.Layer):
         temperature: float = 1.0,
         p: float = 0.9,
         normalized: bool = False,
+        gated: bool = False,
         residual: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if gated and normalized:
+            raise ValueError("A block cannot be both `gated` and `normalized`.")
         dtype = self.dtype_policy
         self.width = width
         self.k = k
@@ -113,6 +125,7 @@ class GeneratorBlock(keras.layers.Layer):
             if residual
             else None
         )
+        self.gate = TileGate(dtype=dtype, name="gate") if gated else None
         self.first_norm = self.second_norm = None
         if normalized:
             self.first_norm = SparseSwitchableNormalization(name="first_norm")
@@ -130,6 +143,8 @@ class GeneratorBlock(keras.layers.Layer):
         self.second.build(output_shape)
         for norm in self.normalizers:
             norm.build(output_shape)
+        if self.gate is not None:
+            self.gate.build(output_shape)
         if self.shortcut is not None:
             self.shortcut.build(input_shape)
         if self.selection is not None:
@@ -191,8 +206,15 @@ class GeneratorBlock(keras.layers.Layer):
         """
         first = self._respond(x, placed, selected)
         hidden, first_gate = _rectify(first, self.first_norm, stage)
-        second = self.second(hidden)
-        composed, second_gate = _rectify(second, self.second_norm, stage)
+        opened = second = None
+        if self.gate is None:
+            second = self.second(hidden)
+            composed, second_gate = _rectify(second, self.second_norm, stage)
+        else:
+            opened = self.gate(hidden)
+            composed, second_gate = self.gate.compose(
+                hidden, self.second.scaled_kernel(), opened
+            )
         response = self._add_shortcut(composed, x)
         if self.selection is None:
             kept = ops.ones_like(response, dtype="bool")
@@ -203,7 +225,7 @@ class GeneratorBlock(keras.layers.Layer):
         return BlockTrace(
             response,
             code,
-            BlockGates(first_gate, second_gate, kept, placed),
+            BlockGates(first_gate, second_gate, kept, placed, opened),
             squares=tuple(
                 norm.mean_squares(x)
                 for norm, x in zip(self.normalizers, (first, second), strict=False)
@@ -215,12 +237,19 @@ class GeneratorBlock(keras.layers.Layer):
         """The linear map that recorded gates make of this block."""
         hidden = keep(self._respond(x, gates.placed, False), gates.first)
         composed = keep(self.second(hidden), gates.second)
+        if gates.tiles is not None:
+            composed = tiles.mix(gates.tiles, composed, hidden)
         return keep(self._add_shortcut(composed, x), gates.kept)
 
     def pull_back(self, y: Tensor, gates: BlockGates) -> Tensor:
         """The adjoint of `replay`: `(batch, 2n, 2n, width)` -> `(batch, n, n, C)`."""
         y = keep(y, gates.kept)
-        hidden = self.second.back(keep(y, gates.second))
+        if gates.tiles is None:
+            hidden = self.second.back(keep(y, gates.second))
+        else:
+            shares = tiles.pixels(gates.tiles, y.dtype)
+            hidden = self.second.back(keep(shares * y, gates.second))
+            hidden = hidden + (1 - shares) * y
         hidden = keep(hidden, gates.first)
         if gates.placed is None:
             x = self.first.back(hidden)
@@ -243,6 +272,7 @@ class GeneratorBlock(keras.layers.Layer):
             "temperature": self.temperature,
             "p": self.p,
             "normalized": self.first_norm is not None,
+            "gated": self.gate is not None,
             "residual": self.residual,
         }
 

@@ -70,6 +70,8 @@ class Generator(keras.Model):
             sparse level, the attributes first; the last serves all further levels.
         temperature, p: of rules that have them, see `layers.ChannelSelection`.
         normalized: the blocks are, see `layers.SparseSwitchableNormalization`.
+        gated: blocks from 32x32 pixels on may leave out the second convolution of a
+            tile, see `layers.TileGate`.
         placement: "grid" (published), or "free": every location says where its part
             is, how large, how present and how deep (`operations.placing`).
         location_latents: each location has its own sixteenth of the latent, in
@@ -95,6 +97,7 @@ class Generator(keras.Model):
         temperature: float = 1.0,
         p: float = 0.9,
         normalized: bool = False,
+        gated: bool = False,
         placement: str = "grid",
         location_latents: bool = False,
         location_attention: bool = False,
@@ -117,6 +120,7 @@ class Generator(keras.Model):
         self.rules = tuple(rules[min(i, len(rules) - 1)] for i in range(len(widths)))
         self.temperature, self.p = temperature, p
         self.normalized = normalized
+        self.gated = gated
         chosen = {"temperature": temperature, "p": p, "dtype": dtype}
         self.image_size = resolutions[-1]
         self.image_channels = image_channels
@@ -161,6 +165,7 @@ class Generator(keras.Model):
                 attribute_k=attribute_k if level == 0 else None,
                 rule=rule,
                 normalized=normalized,
+                gated=gated and resolution >= RESIDUAL_RESOLUTION,
                 residual=resolution == RESIDUAL_RESOLUTION,
                 name=f"block{level + 1}",
                 **chosen,
@@ -531,6 +536,7 @@ class Generator(keras.Model):
             "temperature": self.temperature,
             "p": self.p,
             "normalized": self.normalized,
+            "gated": self.gated,
             "placement": self.placement,
             "location_latents": self.location_latents,
             "location_attention": self.attention is not None,

@@ -8,11 +8,13 @@ them give the same values:
 * "fast": exact rewrites that skip zeros (default); they need TensorFlow for all their
   speed, and do on another backend what Keras alone can express;
 * "device": the same in operations that TensorFlow Lite has built in, and that other
-  runtimes can read.
+  runtimes can read;
+* "skipping": as "fast", and gated tiles that are closed are not computed. Made for
+  sampling; without gated blocks it is "fast".
 
 A file holds one idea: `placement` (with `active_rows`), `placing`, `upsampling`, the
 selection by `partition` and `bisection`, `convolution` (with `winograd`), `activation`,
-`recomputation`.
+`tiles` (with `skipping`), `recomputation`.
 """
 
 import dataclasses
@@ -22,7 +24,7 @@ from typing import TypeVar
 import keras
 from keras import ops
 
-from hcm_tf.operations import bisection, placement, upsampling
+from hcm_tf.operations import bisection, placement, tiles, upsampling
 from hcm_tf.sparsity import Select, Tensor, kth_largest
 
 Network = TypeVar("Network", bound=keras.layers.Layer)
@@ -36,6 +38,7 @@ class Execution:
         place_convolve: `(attributes, dictionary, most, placed)`, see `placement`.
         upsample_convolve: `(x, kernel)`, see `upsampling.upsample_convolve`.
         convolve: `(x, kernel)`, see `upsampling.convolve`.
+        compose_tiles: `(hidden, kernel, gates)`, see `tiles.plainly`.
         select: `(x, k, axis)`, see `sparsity.kth_largest`.
         leaky_relu: `(x, negative_slope)` -> max(x, negative_slope * x).
     """
@@ -43,6 +46,7 @@ class Execution:
     place_convolve: Callable[[Tensor, Tensor, int | None, Tensor | None], Tensor]
     upsample_convolve: Callable[[Tensor, Tensor], Tensor]
     convolve: Callable[[Tensor, Tensor], Tensor]
+    compose_tiles: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
     select: Select
     leaky_relu: Callable[[Tensor, float], Tensor]
 
@@ -56,6 +60,7 @@ REFERENCE = Execution(
     place_convolve=placement.place_convolve,
     upsample_convolve=upsampling.upsample_convolve,
     convolve=upsampling.convolve,
+    compose_tiles=tiles.plainly(upsampling.convolve),
     select=kth_largest,
     leaky_relu=leaky_relu,
 )
@@ -71,15 +76,25 @@ DEVICE = dataclasses.replace(
 )
 if keras.backend.backend() == "tensorflow":
     from hcm_tf.operations import activation, active_rows, convolution, partition
+    from hcm_tf.operations import skipping as skipping_tiles
 
     FAST = dataclasses.replace(
         FAST,
         place_convolve=active_rows.place_convolve,
         convolve=convolution.convolve_any,
+        compose_tiles=tiles.plainly(convolution.convolve_any),
         select=partition.kth_largest,
         leaky_relu=activation.leaky_relu,
     )
-EXECUTIONS = {"reference": REFERENCE, "fast": FAST, "device": DEVICE}
+    SKIPPING = dataclasses.replace(FAST, compose_tiles=skipping_tiles.compose)
+else:
+    SKIPPING = FAST
+EXECUTIONS = {
+    "reference": REFERENCE,
+    "fast": FAST,
+    "device": DEVICE,
+    "skipping": SKIPPING,
+}
 
 
 def apply(

@@ -29,6 +29,21 @@ def convolve(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     return _collect(products, x.shape[0], _to_outputs(size))
 
 
+def convolve_windows(windows: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Of tiles with a border of one pixel: `(n, 6, 6, C)` -> `(n, 4, 4, F)`."""
+    channels, filters = kernel.shape[2:]
+    of_inputs, to_outputs = _of_window()
+    values = tf.matmul(
+        tf.constant(of_inputs, windows.dtype),
+        tf.reshape(windows, (-1, VALUES**2, channels)),
+    )
+    products = tf.matmul(tf.transpose(values, (1, 0, 2)), _values(kernel))
+    y = tf.matmul(
+        tf.constant(to_outputs, windows.dtype), tf.transpose(products, (1, 0, 2))
+    )
+    return tf.reshape(y, (-1, TILE, TILE, filters))
+
+
 def convolve_back(y: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """The adjoint: `(batch, n, n, F)` -> `(batch, n, n, C)`."""
     size = y.shape[1]
@@ -122,6 +137,18 @@ def _of_inputs(size: int) -> np.ndarray:
     for tile in range(size // TILE):
         matrix[:, tile, TILE * tile : TILE * tile + VALUES] = rows
     return matrix[:, :, 1:-1]  # What the padding is multiplied by is zero.
+
+
+@functools.cache
+def _of_window() -> tuple[np.ndarray, np.ndarray]:
+    """Both axes at once: to the values of one tile, `(36, 36)`, and back, `(16, 36)`.
+
+    The window is that of the middle tile of three, which the padding does not cut.
+    """
+    start = TILE - 1
+    of_inputs = _of_inputs(3 * TILE)[:, 1, start : start + VALUES]
+    to_outputs = _to_outputs(TILE)[:, :, 0]
+    return np.kron(of_inputs, of_inputs), np.kron(to_outputs, to_outputs)
 
 
 @functools.cache

@@ -9,6 +9,7 @@ from hcm_tf.losses import make_objective
 from hcm_tf.networks import Generator, build_critic, build_encoder, build_generator
 from hcm_tf.prior import Posterior, Uniform
 from hcm_tf.training import regularizers
+from hcm_tf.training.budget import Budget
 from hcm_tf.training.drawing import Drawer
 from hcm_tf.training.noise import Noise, replica_order
 from hcm_tf.training.optimizer import FusedAdam
@@ -89,6 +90,7 @@ def _drawer(config: ExperimentConfig, generator: Generator, replicas: int) -> Dr
             normalizer_steps=train.normalizer_steps,
         ),
         placer=placer,
+        recorded=model.gated_blocks,
         critic_steps=train.critic_steps,
         classes=model.discovered_classes,
     )
@@ -103,6 +105,14 @@ def _regularizers(
         found.append(regularizers.Orthogonality(generator, train.orthogonal_weight))
     if drawer.placer is not None:
         found.append(regularizers.Placed(drawer.placer))
+    if config.model.gated_blocks:
+        budget = Budget(
+            generator,
+            target=train.block_budget,
+            weight=train.block_budget_weight,
+            steps=train.steps,
+        )
+        found.append(regularizers.Budgeted(budget))
     if "l1" in drawer.selection.terms:
         found.append(regularizers.Absolute(train.l1_weight))
     if "reinforce" in drawer.selection.terms:

@@ -24,8 +24,8 @@ def pack(engine: Engine) -> bytes:
 
     Raises:
         UserError: the networks are too large for a browser, or normalised, a level's
-            rule is not among KNOWN, parts are placed freely, or locations have latents
-            of their own or learn from others.
+            rule is not among KNOWN, parts are placed freely, locations have latents of
+            their own or learn from others, or blocks are gated.
     """
     generator, encoder = engine.run.generator, engine.run.encoder
     for level in generator.levels:
@@ -45,6 +45,11 @@ def pack(engine: Engine) -> bytes:
             "the browser cannot draw locations that have latents of their own or "
             "learn from others (--location_latents, --location_attention). Use the "
             "studio with a server: python -m hcm_tf.studio."
+        )
+    if generator.gated:
+        raise UserError(
+            "the browser cannot draw gated blocks (--gated_blocks). Use the studio "
+            "with a server: python -m hcm_tf.studio."
         )
     if generator.normalizers:
         raise UserError(

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from hcm_tf.networks import Generator
+from hcm_tf.networks.blocks import BlockGates
 from hcm_tf.operations.placing import Placing, PlacingStage
 from hcm_tf.prior import Posterior, Uniform
 from hcm_tf.training.noise import Noise
@@ -38,6 +39,7 @@ class Drawn(NamedTuple):
         averages: as of `Selection.averages`.
         placing: where the parts are; None on the grid.
         shifts: of `Placer.shifts`, of reconstructions; None: they are not shifted.
+        gates: of all blocks; None where nothing was recorded.
     """
 
     images: tf.Tensor
@@ -46,6 +48,7 @@ class Drawn(NamedTuple):
     averages: Sequence[tuple[keras.Variable, tf.Tensor]] = ()
     placing: Placing | None = None
     shifts: tf.Tensor | None = None
+    gates: tuple[BlockGates, ...] | None = None
 
 
 class Drawer:
@@ -60,6 +63,7 @@ class Drawer:
         prior: what latents are drawn from.
         selection: what the rules of selection are told.
         placer: how parts are placed; None: on the grid.
+        recorded: whether gates of reconstructions are asked for.
         critic_steps: critic updates for each generator update.
         classes: how many are to be discovered; 0: none are drawn.
     """
@@ -72,6 +76,7 @@ class Drawer:
         *,
         selection: Selection | None = None,
         placer: Placer | None = None,
+        recorded: bool = False,
         critic_steps: int = 1,
         classes: int = 0,
     ) -> None:
@@ -80,6 +85,7 @@ class Drawer:
         self.prior = prior
         self.selection = selection or Selection(generator, noise, group=1)
         self.placer = placer
+        self.recorded = recorded
         self.critic_steps = critic_steps
         self.number = classes
 
@@ -123,10 +129,12 @@ class Drawer:
         selection, count = self.selection, latents.shape[0]
         draw = step * (self.critic_steps + 1) + update
         stages = selection.stages(step, draw, count)
-        if self.placer is None and not selection.terms:
+        recorded = self.recorded and update == self.critic_steps
+        traced = recorded or bool(selection.terms)
+        if self.placer is None and not traced:
             return Drawn(self.generator(latents, stages=stages))
         placing_stage, shifts = self._placing_stage(step, update, count)
-        if not selection.terms:
+        if not traced:
             image, placing = self.generator.draw(latents, stages, placing_stage)
             return Drawn(image, placing=placing, shifts=shifts)
         trace = self.generator.trace(latents, stages, placing_stage)
@@ -142,6 +150,7 @@ class Drawer:
             averages=selection.averages(trace, stages),
             placing=trace.placing,
             shifts=shifts,
+            gates=trace.gates,
         )
 
     def _placing_stage(

@@ -14,6 +14,7 @@ import tensorflow as tf
 from hcm_tf import losses
 from hcm_tf.networks import Generator
 from hcm_tf.training import replicas
+from hcm_tf.training.budget import Budget
 from hcm_tf.training.drawing import Drawn
 from hcm_tf.training.placing import Placer
 from hcm_tf.training.usage import Usage
@@ -118,6 +119,22 @@ class Placed(Regularizer):
             "presence": replicas.mean(placing.presence),
         }
         return Asked(replicas.mean(self.placer.loss(placing, made.step)), metrics)
+
+
+class Budgeted(Regularizer):
+    """Keeps gated blocks to their budget (`Budget.loss`); logs what they draw.
+
+    Args:
+        budget: of the run.
+    """
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+
+    def of_reconstructions(self, made: Reconstructed) -> Asked:
+        gates = made.drawn.gates
+        metrics = {"tiles_drawn": replicas.mean(self.budget.drawn(gates))}
+        return Asked(replicas.mean(self.budget.loss(gates, made.step)), metrics)
 
 
 class Absolute(Regularizer):

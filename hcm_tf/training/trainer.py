@@ -134,7 +134,8 @@ class Trainer(keras.Model):
             `left_out` is not 0 if an update was; with labels `label_loss`, too, and
             with discovered classes `information`: a lower bound of what images tell
             of their class, in nats. Of parts that are placed freely, `displacement`:
-            the mean of |t| in cells of the 8x8 map, and the mean `presence`.
+            the mean of |t| in cells of the 8x8 map, and the mean `presence`. Of gated
+            blocks `tiles_drawn`: what share of their multiply-adds is done.
         """
         real, labels = batch["image"], batch.get("label")
         left_out = tf.zeros((), real.dtype)

@@ -348,6 +348,7 @@ def test_one_file_opens_from_a_disk(browser, tiny_site):
             "server",
         ),
         ({"normalizer": "sparse_switchable"}, "what is normalised"),
+        ({"gated_blocks": True}, "gated blocks .--gated_blocks.. Use the studio with"),
     ],
 )
 def test_what_the_browser_does_not_know_is_refused(make_run, tiny_config, values, told):

@@ -185,11 +185,10 @@ def test_the_recipe_is_the_same_on_one_and_two_replicas(tiny_config):
     for name in one.objective.metrics:
         assert metrics_of_two[name] == pytest.approx(metrics_of_one[name], rel=1e-4)
     networks = ("generator", "encoder", "critic", "average_generator")
-    for name in (*networks, "prior", "usage"):
+    of_one, of_two = building.saved_objects(one), building.saved_objects(two)
+    for name in (*networks, "posterior", "usage"):
         for a, b in zip(
-            getattr(one, name).get_weights(),
-            getattr(two, name).get_weights(),
-            strict=True,
+            of_one[name].get_weights(), of_two[name].get_weights(), strict=True
         ):
             # Weights are of order one; four steps of Adam change them by 3e-3.
             np.testing.assert_allclose(a, b, atol=1e-4)
@@ -327,6 +326,6 @@ def test_leak_falls_with_the_steps(tiny_config):
     trainer = building.build_trainer(config, replicas=1)
     leaks = []
     for _ in range(6):
-        leaks.append(float(trainer.selection.leak(trainer.step)))
+        leaks.append(float(trainer.drawer.selection.leak(trainer.step)))
         trainer.generator_optimizer.iterations.assign_add(1)
     np.testing.assert_allclose(leaks, [1.0, 0.75, 0.5, 0.25, 0.0, 0.0])
