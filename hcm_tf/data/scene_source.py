@@ -80,6 +80,15 @@ def load_scenes(config: DataConfig, count: int = TEST_SCENES) -> list[Scene]:
     return list(scenes_of(config, range(TRAIN_SCENES, TRAIN_SCENES + count)))
 
 
+def recipe_of(config: DataConfig) -> scenes.Recipe:
+    """How the scenes that a configuration names are made.
+
+    Raises:
+        UserError: no scenes have that name.
+    """
+    return scenes.RECIPES[_name(config)]
+
+
 def scenes_of(config: DataConfig, numbers: range) -> Iterator[Scene]:
     """Scenes by number: those to train on from 0, test scenes from TRAIN_SCENES.
 

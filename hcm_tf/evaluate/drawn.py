@@ -21,7 +21,6 @@ from hcm_tf.config import DataConfig, ModelConfig
 from hcm_tf.data import scene_source
 from hcm_tf.data.resizing import ImageFormat
 from hcm_tf.data.scene import Scene
-from hcm_tf.data.scenes import RECIPES
 from hcm_tf.errors import UserError
 from hcm_tf.evaluate import drawn_table, gather, scene_leakage
 from hcm_tf.evaluate.commands import data_of, names_of
@@ -108,12 +107,11 @@ def extractor_of(
         epochs: passes over the scenes that it learns from.
 
     Raises:
-        UserError: the file is none, or is of other images.
+        UserError: no scenes have that name; the file is none, or is of other images.
     """
-    channels = model.image_channels
+    channels, kind = model.image_channels, scene_source.recipe_of(data)
     if labels:
         return features.load("labels", channels=channels, path=labels)
-    kind = RECIPES[recipe(data)]
     if kind.fewest_seen == kind.most:
         return features.load("random", channels=channels)
     steps = epochs * (scenes.LEARNT // 100)
@@ -123,6 +121,7 @@ def extractor_of(
             model.image_size,
             channels,
             epochs=epochs,
+            count=scenes.LEARNT,
             advance=lambda step, steps, loss: advance(1),
         )
 

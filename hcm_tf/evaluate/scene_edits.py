@@ -16,7 +16,6 @@ import numpy as np
 from hcm_tf.evaluate.groupings import Drawn
 from hcm_tf.explain import edits, grouping, placed_parts
 from hcm_tf.explain.decoder import Decoder, Recording
-from hcm_tf.operations.placing import TAPS
 
 EDITS = ("removed", "moved", "exchanged")
 GATES = ("recorded", "anew")
@@ -116,27 +115,14 @@ def moved(
     if recording.placing is None:
         part = edits.at_cells(recording, 0, list(cells))
         return edits.move(decoder, recording, part, *step, new_gates=new_gates).after
-    gates = list(recording.gates)
-    gates[0] = gates[0]._replace(placed=_displaced(recording, cells, step))
+    # A location of the 4x4 grid is two cells of the 8x8 map.
+    rows, columns = (2.0 * one for one in step)
+    gates = edits.all_displaced_gates(recording, cells, rows, columns)
     code = recording.codes[0][np.newaxis]
     if new_gates:
         return decoder.redraw(0, code, gates[0].placed)[0]
-    return decoder.replay(dataclasses.replace(recording, gates=tuple(gates)), 0, code)[
-        0
-    ]
-
-
-def _displaced(recording: Recording, cells: Cells, step: tuple[int, int]) -> np.ndarray:
-    """The recorded matrix with several locations' parts elsewhere."""
-    matrix = np.array(recording.placed)
-    side = recording.codes[0].shape[1]
-    for row, column in cells:
-        # A location of the 4x4 grid is two cells of the 8x8 map.
-        rows, columns = (2.0 * one for one in step)
-        gates = edits.displaced_gates(recording, (row, column), rows, columns)
-        own = slice(TAPS * (side * row + column), TAPS * (side * row + column + 1))
-        matrix[..., own] = gates[0].placed[..., own]
-    return matrix
+    elsewhere = dataclasses.replace(recording, gates=gates)
+    return decoder.replay(elsewhere, 0, code)[0]
 
 
 def exchanged(

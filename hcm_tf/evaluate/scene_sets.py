@@ -9,6 +9,7 @@ from hcm_tf.data.scenes import RECIPES
 from hcm_tf.evaluate import scene_objects, scene_shapes
 from hcm_tf.evaluate.gather import in_batches
 from hcm_tf.evaluate.progress import bar
+from hcm_tf.evaluate.samples import FEW_HALVES, WIDE
 from hcm_tf.features import Extractor
 from hcm_tf.features.classifier import Classifier
 from hcm_tf.images import to_float
@@ -110,6 +111,8 @@ def compared(reference: Judged, other: Judged, seed: int) -> dict[str, Any]:
         hundredths of the image, and `shape_distance`, Wasserstein-1, null where no
         objects are found.
     """
+    wide = reference.features.shape[1] > WIDE
+    halves = FEW_HALVES if wide else bootstrap.HALVES
     return {
         **other.about(),
         "total_variation": {
@@ -119,7 +122,7 @@ def compared(reference: Judged, other: Judged, seed: int) -> dict[str, Any]:
             for name, counts in other.counts.items()
         },
         "frechet": bootstrap.frechet_interval(
-            reference.features, other.features, seed
+            reference.features, other.features, seed, halves
         )._asdict(),
         "area_distance": _or_none(wasserstein(reference.areas, other.areas)),
         "shape_distance": _or_none(wasserstein(reference.shapes, other.shapes)),

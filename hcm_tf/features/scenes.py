@@ -18,7 +18,7 @@ from hcm_tf.features.classifier import Classifier
 
 # The first training scenes; what features are compared on lies behind them.
 LEARNT = 24_000
-_HELD_OUT = 320
+HELD_OUT = 320
 _VERSION = 1  # To be raised when the same key would give another classifier.
 _DIRECTORY = "hcm_tf_classifiers"
 _SEES = (
@@ -34,7 +34,7 @@ def counting(
     channels: int,
     *,
     epochs: int,
-    count: int = LEARNT,
+    count: int,
     seed: int = 0,
     advance: Callable[[int, int, float], object] = lambda step, steps, loss: None,
 ) -> Classifier:
@@ -66,7 +66,7 @@ def counting(
     path = _path(data, {**about, "count": count})
     if path.exists():
         return classifier.load(path)
-    config = dataclasses.replace(data, max_images=count, held_out=_HELD_OUT)
+    config = dataclasses.replace(data, max_images=count, held_out=HELD_OUT)
     labelled = sources.data_set(config, side, channels)
     heads = {head: tuple(names) for head, names in labelled.train.label_names.items()}
     weights = training.trained_weights(
