@@ -11,7 +11,7 @@ import dataclasses
 import json
 import pathlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from hcm_tf.evaluate.parsing import recipe
 from hcm_tf.evaluate.progress import bar
 from hcm_tf.evaluate.reals import LEAST
 from hcm_tf.evaluate.reconstruction import redraw
+from hcm_tf.evaluate.scene_counts import MOST_FREQUENT
 from hcm_tf.evaluate.scene_scores import summary
 from hcm_tf.evaluate.scene_sets import Judge, Judged, compared
 from hcm_tf.explain.decoder import Decoder
@@ -55,7 +56,8 @@ class World:
         scenes: test scenes.
         pixels: they as the networks take them, uint8 `(n, size, size, channels)`.
         training: what is known of as many training scenes: the reference.
-        test: of the test scenes: the floor.
+        test: of the test scenes.
+        floor: how far these are from the reference, as `compared` says it.
     """
 
     data: DataConfig
@@ -64,6 +66,7 @@ class World:
     pixels: np.ndarray
     training: Judged
     test: Judged
+    floor: dict[str, Any]
 
 
 def look(
@@ -71,6 +74,7 @@ def look(
     model: ModelConfig,
     count: int,
     extractor: Extractor,
+    seed: int,
 ) -> World:
     """Draws and judges real scenes.
 
@@ -79,6 +83,7 @@ def look(
         model: gives the size and the channels.
         count: the last training scenes, and as many test scenes.
         extractor: gives features.
+        seed: of the halves that intervals are made of.
     """
     form = ImageFormat.of(data, model.image_size, model.image_channels)
     judge = Judge(recipe(data), extractor)
@@ -92,7 +97,8 @@ def look(
             )
             advance(count)
     judged = [judge(pixels) for pixels in images]
-    return World(data, judge, known[1], images[1], *judged)
+    floor = compared(*judged, seed)
+    return World(data, judge, known[1], images[1], *judged, floor)
 
 
 def extractor_of(
@@ -142,13 +148,13 @@ def measure(run: Run, world: World, seed: int) -> tuple[dict[str, Any], np.ndarr
     sets = {
         "samples": world.judge(samples),
         "reconstructions": world.judge(to_uint8(redrawn.encoded)),
-        "test scenes": world.test,
     }
     found: dict[str, Any] = {
         "features": world.judge.extractor.sees,
-        "counters": _counters(world, sets),
+        "counters": _counters(world, sets["reconstructions"]),
         "sets": {
-            name: compared(world.training, one, seed) for name, one in sets.items()
+            **{name: compared(world.training, one, seed) for name, one in sets.items()},
+            "test scenes": world.floor,
         },
         "training_scenes": world.training.about(),
     }
@@ -186,23 +192,24 @@ def measure(run: Run, world: World, seed: int) -> tuple[dict[str, Any], np.ndarr
     return found | {"seconds": time.perf_counter() - began}, picture
 
 
-def _counters(world: World, sets: Mapping[str, Judged]) -> dict[str, dict[str, Any]]:
+def _counters(world: World, reconstructions: Judged) -> dict[str, dict[str, Any]]:
     """How often each way to count is right, where the truth is known."""
+    sets = {"test scenes": world.test, "reconstructions": reconstructions}
     truth = np.array([scene.count for scene in world.scenes])
     most = np.full_like(truth, np.argmax(np.bincount(truth)))
-    found = {}
-    for name in world.test.counts:
-        right = {
-            kind: summary(1.0 * (sets[kind].counts[name] == truth))
-            for kind in ("test scenes", "reconstructions")
-        }
-        found[name] = {"right": right}
-    found["the most frequent count"] = {
-        "right": dict.fromkeys(
-            ("test scenes", "reconstructions"), summary(1.0 * (most == truth))
-        )
+    counts = {
+        name: {kind: one.counts[name] for kind, one in sets.items()}
+        for name in world.test.counts
     }
-    return found
+    counts[MOST_FREQUENT] = dict.fromkeys(sets, most)
+    return {
+        name: {
+            "right": {
+                kind: summary(1.0 * (one == truth)) for kind, one in kinds.items()
+            }
+        }
+        for name, kinds in counts.items()
+    }
 
 
 def evaluate(run_dirs: Sequence[str], options: Options, *, epochs: int) -> str:
@@ -241,7 +248,7 @@ def evaluate(run_dirs: Sequence[str], options: Options, *, epochs: int) -> str:
         key = data.dataset, form
         if key not in worlds:
             extractor = extractor_of(data, model, options.labels, epochs)
-            worlds[key] = look(data, model, count, extractor)
+            worlds[key] = look(data, model, count, extractor, options.seed)
         found, pixels = measure(run, worlds[key], options.seed)
         about = {"step": run.step, "dataset": data.dataset, "count": count}
         about |= {"seed": options.seed}

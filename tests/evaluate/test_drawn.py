@@ -20,6 +20,7 @@ from hcm_tf.evaluate.scene_sets import Judge, compared
 from hcm_tf.features import training
 from hcm_tf.features.classifier import Classifier, initial_weights
 from hcm_tf.images import to_float
+from hcm_tf.metrics import bootstrap
 from hcm_tf.metrics.composition import total_variation
 from hcm_tf.metrics.frechet import frechet_distance
 
@@ -36,18 +37,19 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def few_scenes():
-    """A classifier is made of so few that it takes a second."""
+    """A classifier is made of so few that it takes seconds, and few halves are."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hcm_tf.features.scenes, "LEARNT", 100)
         patch.setattr(hcm_tf.features.scenes, "HELD_OUT", 100)
+        patch.setattr(bootstrap, "HALVES", 2)
         yield
 
 
 @pytest.fixture(scope="module")
 def run_dirs(make_run, tiny_config, data):
-    """On the grid, and placed freely."""
+    """On the grid, and a dense control that is placed freely."""
     model = dataclasses.replace(tiny_config.model, image_channels=1)
-    free = dataclasses.replace(model, placement="free")
+    free = dataclasses.replace(model, placement="free", attribute_keep=1.0)
     return [make_run(data=data, model=one) for one in (model, free)]
 
 
@@ -167,7 +169,7 @@ def untrained(channels):
     return Classifier(weights, {}, about)
 
 
-def test_sets_are_compared_by_their_own_numbers(data):
+def test_sets_are_compared_by_their_own_numbers(data, few_scenes):
     judge = Judge("binarized", untrained(1))
     sets = [judge(pixels(data, range(first, first + 8))) for first in (0, 100)]
     found = compared(*sets, seed=0)
