@@ -52,8 +52,8 @@ def read(config: DataConfig, image_format: ImageFormat) -> tuple[ImageSet, Image
         with tqdm.tqdm(
             desc="Drawing scenes", total=held_out + train, disable=None
         ) as bar:
-            for split, number in (("test", held_out), ("train", train)):
-                for scene in _drawn(config, split, number):
+            for start, number in ((TRAIN_SCENES, held_out), (0, train)):
+                for scene in scenes_of(config, range(start, start + number)):
                     bar.update()
                     yield (
                         image_format.apply_to_array(scene.image),
@@ -77,7 +77,36 @@ def load_scenes(config: DataConfig, count: int = TEST_SCENES) -> list[Scene]:
         raise ValueError(
             f"`count` must be between 1 and {TEST_SCENES}. Received: {count}"
         )
-    return list(_drawn(config, "test", count))
+    return list(scenes_of(config, range(TRAIN_SCENES, TRAIN_SCENES + count)))
+
+
+def recipe_of(config: DataConfig) -> scenes.Recipe:
+    """How the scenes that a configuration names are made.
+
+    Raises:
+        UserError: no scenes have that name.
+    """
+    return scenes.RECIPES[_name(config)]
+
+
+def scenes_of(config: DataConfig, numbers: range) -> Iterator[Scene]:
+    """Scenes by number: those to train on from 0, test scenes from TRAIN_SCENES.
+
+    Behind the test scenes are as many again as are wanted, which nothing trains on
+    either; they show items as test scenes do.
+
+    Args:
+        config: names the scenes, and where their items are.
+        numbers: 0 and more, all below TRAIN_SCENES or none.
+
+    Raises:
+        UserError: no scenes have that name, or what they are made of is not there.
+    """
+    name, items = _name(config), None
+    if name == "fashion_items":
+        items = _items(config, "test" if numbers.start >= TRAIN_SCENES else "train")
+    for number in numbers:
+        yield scenes.draw(name, number, items=items)
 
 
 def _name(config: DataConfig) -> str:
@@ -88,14 +117,6 @@ def _name(config: DataConfig) -> str:
             f"{', '.join(scenes.RECIPES)}."
         )
     return name
-
-
-def _drawn(config: DataConfig, split: str, count: int) -> Iterator[Scene]:
-    name = _name(config)
-    items = _items(config, split) if name == "fashion_items" else None
-    start = TRAIN_SCENES if split == "test" else 0
-    for index in range(start, start + count):
-        yield scenes.draw(name, index, items=items)
 
 
 def _stamps(config: DataConfig) -> list[tuple[str, int, int]]:

@@ -4,12 +4,14 @@ python -m hcm_tf.evaluate --run_dir=RUN [--run_dir=OTHER ...]
 python -m hcm_tf.evaluate classes --run_dir=RUN [--run_dir=OTHER ...]
 python -m hcm_tf.evaluate discovered --run_dir=RUN [--run_dir=OTHER ...]
 python -m hcm_tf.evaluate --parsing --run_dir=RUN [--run_dir=OTHER ...]
+python -m hcm_tf.evaluate --drawn --run_dir=RUN [--run_dir=OTHER ...]
 
 Every run gets an evaluation.json; all of them share one page and one table. `classes`
 says whether runs with labels draw what they are asked for, in classes.json;
 `discovered` whether discovered classes are those of the data's labels, beside k-means,
 in discovered.json. `--parsing` says whether the parts that runs on scenes/NAME draw are
-the objects of the test scenes, in parsing.json and parsing.png.
+the objects of the test scenes, in parsing.json and parsing.png; `--drawn` whether what
+they draw is like scenes, and can be edited by object, in drawn.json and drawn.png.
 """
 
 import sys
@@ -21,6 +23,7 @@ from hcm_tf.errors import UserError
 from hcm_tf.startup import load_tensorflow
 
 COMMANDS = ("runs", "classes", "discovered")
+SCENES = 2000  # Of --drawn.
 
 
 def define() -> flags.FlagValues:
@@ -36,7 +39,11 @@ def define() -> flags.FlagValues:
     text("dataset", "", "Real images to compare with; the run's own if empty.", own)
     text("data_dir", "", "Where prepared data sets are; the run's own if empty.", own)
     boolean("parsing", False, "Parse scenes instead: are parts objects?", own)
-    what = "Samples, and real images for each side; test scenes of --parsing."
+    boolean("drawn", False, "Judge scenes instead: like real ones, by objects?", own)
+    what = (
+        "Samples, and real images for each side; test scenes of --parsing; of --drawn "
+        "by itself 2000."
+    )
     integer("count", 5000, what, 2, None, own)
     integer("seed", 0, "Of the first sample, and of every random choice.", 0, None, own)
     multi(
@@ -52,7 +59,7 @@ def define() -> flags.FlagValues:
     what = "Held-out images whose latents are refined; of --parsing by itself none."
     integer("refine", 16, what, 0, None, own)
     integer("faces", 32, "Test faces to match units on; 0: none.", 0, None, own)
-    integer("epochs", 4, "classes: passes of a classifier.", 1, None, own)
+    integer("epochs", 4, "classes, --drawn: passes of a classifier.", 1, None, own)
     text("out", "", "The page; by itself evaluation.html in the first run.", own)
     return own
 
@@ -62,8 +69,11 @@ def main(argv: list[str]) -> int:
     own = define()
 
     def act(chosen: str) -> None:
-        if own.parsing and chosen != "runs":
-            raise UserError(f"--parsing does not go with {chosen!r}: leave one out.")
+        asked = [f"--{flag}" for flag in ("parsing", "drawn") if own[flag].value]
+        if chosen != "runs":
+            asked.append(repr(chosen))
+        if len(asked) > 1:
+            raise UserError(f"{asked[0]} does not go with {asked[1]}: leave one out.")
         # TensorFlow takes seconds to load: only once the flags are known to be right.
         load_tensorflow()
         if chosen == "classes":
@@ -87,7 +97,7 @@ def main(argv: list[str]) -> int:
         options = Options(
             dataset=own.dataset,
             data_dir=own.data_dir,
-            count=own.count,
+            count=own.count if own["count"].present or not own.drawn else SCENES,
             seed=own.seed,
             extractors=tuple(own.extractor),
             labels=own.labels,
@@ -99,6 +109,11 @@ def main(argv: list[str]) -> int:
             from hcm_tf.evaluate import parsing
 
             print(parsing.evaluate(own.run_dir, options))
+            return
+        if own.drawn:
+            from hcm_tf.evaluate import drawn
+
+            print(drawn.evaluate(own.run_dir, options, epochs=own.epochs))
             return
         print(commands.evaluate(own.run_dir, options, own.out))
 

@@ -16,7 +16,7 @@ def markdown(results: Mapping[str, dict[str, Any]]) -> str:
         results: what `parsing.evaluate` stores of each run, by its name.
     """
     heading = ["run", "segments", *scene_scores.SCORES, BEST_IOU]
-    lines = [_line(heading), "|" + "---|" * len(heading)]
+    lines = [line(heading), "|" + "---|" * len(heading)]
     for run, found in results.items():
         lines += [_row(run, name, one) for name, one in found["rows"].items()]
         for name, one in found.get("refined", {}).items():
@@ -44,9 +44,9 @@ def counts_markdown(results: Mapping[str, dict[str, Any]]) -> str:
     """
     measures = (scene_counts.ACCURACY, scene_counts.ERROR)
     heading = ["run", "objects counted by", *measures]
-    lines = [_line(heading), "|" + "---|" * len(heading)]
+    lines = [line(heading), "|" + "---|" * len(heading)]
     lines += [
-        _line([run, name, *(_cell(one[measure]) for measure in measures)])
+        line([run, name, *(cell(one[measure]) for measure in measures)])
         for run, found in results.items()
         for name, one in found["counts"].items()
     ]
@@ -55,18 +55,18 @@ def counts_markdown(results: Mapping[str, dict[str, Any]]) -> str:
 
 def _row(run: str, name: str, found: Mapping[str, scene_scores.Summary]) -> str:
     cells = [
-        _cell(found[score]) if score in found else "-"
+        cell(found[score]) if score in found else "-"
         for score in (*scene_scores.SCORES, BEST_IOU)
     ]
-    return _line([run, name, *cells])
+    return line([run, name, *cells])
 
 
-def _cell(found: scene_scores.Summary) -> str:
+def cell(found: scene_scores.Summary) -> str:
     if found["mean"] is None:
         return "-"
     error = "" if found["error"] is None else f" ± {found['error']:.3f}"
     return f"{found['mean']:.3f}{error}"
 
 
-def _line(cells: Sequence[str]) -> str:
+def line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"

@@ -4,15 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from hcm_tf.evaluate import scene_objects
 from hcm_tf.evaluate.groupings import Drawn
 from hcm_tf.evaluate.scene_scores import Summary, summary
 from hcm_tf.explain import placed_parts
-from hcm_tf.metrics.segmenters import connected_components
 
 # Of which a bright spot is an object: on the others colours and pieces touch, or are
 # darker than the background.
 BRIGHT = ("binarized", "fashion_items")
-MID_GREY = 0.0  # Of [-1, 1].
 MOST_FREQUENT = "the most frequent count"
 ACCURACY = "accuracy"
 ERROR = "mean absolute error"
@@ -49,10 +48,7 @@ def bright_spots(image: np.ndarray) -> int:
     Args:
         image: float `(height, width, channels)`, in [-1, 1]; its channels' mean counts.
     """
-    bright = image.mean(axis=2, keepdims=True) > MID_GREY
-    spots = connected_components(bright)[bright[..., 0]]
-    _, areas = np.unique(spots, return_counts=True)
-    return int(np.sum(areas > placed_parts.LEAST_MASS * bright.size))
+    return len(scene_objects.bright(image))
 
 
 def summaries(

@@ -9,6 +9,7 @@ its code: whatever is edited, parts are drawn where the picture has them, but fo
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -188,18 +189,28 @@ def displaced_gates(
     recording: Recording, location: tuple[int, int], rows: float, columns: float
 ) -> tuple[BlockGates, ...]:
     """The recorded gates with one location's part elsewhere; see `displace`."""
+    return all_displaced_gates(recording, [location], rows, columns)
+
+
+def all_displaced_gates(
+    recording: Recording,
+    locations: Sequence[tuple[int, int]],
+    rows: float,
+    columns: float,
+) -> tuple[BlockGates, ...]:
+    """The recorded gates with the parts of several locations as far elsewhere."""
     if recording.placing is None:
         raise ValueError("Parts can be displaced only where `placement` is free.")
     side = recording.codes[0].shape[1]
-    index = location[0] * side + location[1]
+    indices = [row * side + column for row, column in locations]
     placing = recording.placing
     offset = np.zeros_like(placing.position)
-    offset[0, index] = rows, columns
+    offset[0, indices] = rows, columns
     alone = spread(placing)
     visible = visibility(placing, cover(placing, alone))
     moved = spread(placing._replace(position=placing.position + offset))
     own = np.zeros((1, 1, side**2, 1), bool)
-    own[0, 0, index] = True
+    own[0, 0, indices] = True
     placed = np.asarray(shown(np.where(own, moved, alone), visible))
     return (recording.gates[0]._replace(placed=placed), *recording.gates[1:])
 
