@@ -7,10 +7,6 @@ import keras
 from hcm_tf.layers.equalized import ZeroConv2D
 from hcm_tf.operations.placing import NUMBERS
 
-# Of the learning rate of other layers, as a factor of the equalised kernel (Karras et
-# al. 2019 set their mapping's so): Adam's steps do not see it, their effect does.
-RATE = 0.1
-
 
 @keras.saving.register_keras_serializable("hcm_tf")
 class PlacingConv2D(ZeroConv2D):
@@ -20,7 +16,7 @@ class PlacingConv2D(ZeroConv2D):
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(NUMBERS, **{"gain": RATE, **kwargs})
+        super().__init__(NUMBERS, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
