@@ -1,0 +1,171 @@
+"""The benchmark of AIR: what it scores, prints and stores, and that it goes on."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from benchmarks import air, air_model
+from benchmarks.air_model import SIDE, STEPS, WHERE
+
+
+def squares(count, side=SIDE):
+    """Images with 0, 1, 2, 0, 1, ... bright squares, and their numbers."""
+    images = np.zeros((count, side, side, 1), np.uint8)
+    truth = np.arange(count) % 3
+    size = side // 4
+    images[truth > 0, size : 2 * size, :size] = 200
+    images[truth > 1, -size:, -size:] = 100
+    return images, truth
+
+
+@pytest.fixture
+def scenes(monkeypatch):
+    images, truth = squares(70)
+    large, _ = squares(70, 64)
+    found = air.Scenes(train=images, test=images[:6], truth=truth[:6], large=large[:6])
+    monkeypatch.setattr(air, "read_scenes", lambda manual_dir: found)
+    return found
+
+
+def run(monkeypatch, directory, *arguments):
+    flags = [f"--results={directory}/air.json", f"--out={directory}/runs", *arguments]
+    monkeypatch.setattr(sys, "argv", ["air", *flags])
+    air.main()
+    return json.loads((directory / "air.json").read_text())
+
+
+def test_the_command_stores_prints_and_goes_on(tmp_path, scenes, monkeypatch, capsys):
+    first = run(monkeypatch, tmp_path, "--seeds=1", "--steps=2")
+    assert list(first["seeds"]) == ["0"]
+    trained = []
+    train = air.train
+    monkeypatch.setattr(air, "train", lambda *a: trained.append(a[1]) or train(*a))
+    table = run(monkeypatch, tmp_path, "--seeds=2", "--steps=2")
+    assert trained == [1]
+    assert table["seeds"]["0"] == first["seeds"]["0"]
+    assert table["seeds"]["1"] != first["seeds"]["0"]
+    printed = capsys.readouterr().out
+    for seed, result in table["seeds"].items():
+        assert f"AIR, seed {seed} | {result['accuracy']:.3f}" in printed
+        assert np.sum(result["confusion"]) == 6
+    assert (tmp_path / "air.png").exists()
+    run(monkeypatch, tmp_path, "--seeds=2", "--steps=2")
+    assert trained == [1]
+    assert f"seed {air.median_seed(table)}." in capsys.readouterr().out
+
+
+def test_an_interruption_loses_the_seed_under_way_alone(tmp_path, scenes, monkeypatch):
+    run(monkeypatch, tmp_path, "--seeds=1", "--steps=1")
+    kept = (tmp_path / "air.json").read_bytes()
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(air, "train", interrupted)
+    with pytest.raises(SystemExit) as caught:
+        run(monkeypatch, tmp_path, "--seeds=2", "--steps=1")
+    assert "has the seeds that were done" in str(caught.value.code)
+    assert (tmp_path / "air.json").read_bytes() == kept
+
+
+def test_seeds_of_other_steps_are_not_mixed(tmp_path, monkeypatch):
+    (tmp_path / "air.json").write_text('{"steps": 7, "seeds": {}}')
+    with pytest.raises(SystemExit) as caught:
+        run(monkeypatch, tmp_path, "--steps=2")
+    assert "is of 7 steps, and not of 2" in str(caught.value.code)
+
+
+def test_training_is_a_function_of_the_seed():
+    images, _ = squares(70)
+    weights = [air.train(images, seed, 2).get_weights() for seed in (0, 0, 1)]
+    for one, same, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, same)
+        assert not np.array_equal(one, other)
+
+
+def test_the_schedule_begins_and_ends_as_said():
+    first, last = air.SUCCESS
+    np.testing.assert_allclose(air.schedule(0.0), (first, air.LEARNING_RATE))
+    middle = air.schedule(air.ANNEALED / 2)
+    np.testing.assert_allclose(middle[0], np.sqrt(first * last))
+    np.testing.assert_allclose(air.schedule(1.0), (last, 0.0), atol=1e-12)
+
+
+class Known:
+    """Finds what it was told, whatever it is shown."""
+
+    def __init__(self, counts, images):
+        self.counts, self.images = counts, images
+
+    def look(self, images, noise):
+        there = np.arange(STEPS) < np.array(self.counts)[:, np.newaxis]
+        drawn = np.zeros((len(images), STEPS, SIDE, SIDE), np.float32)
+        drawn[:, 0] = self.images[..., 0] / 255
+        return air_model.Looks(
+            tf.constant(np.where(there, 100.0, -100.0), tf.float32),
+            tf.zeros((len(images), STEPS, WHERE)),
+            tf.zeros((len(images), STEPS)),
+            tf.constant(drawn),
+        )
+
+
+def test_scores_are_those_of_known_counts():
+    images, truth = squares(6)
+    found = air.score(Known([0, 1, 2, 1, 0, 3], images), images, truth)
+    assert found["accuracy"] == 3 / 6
+    assert found["mean absolute error"] == pytest.approx(3 / 6)
+    assert found["confusion"] == [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1]]
+    pixels = images / 255
+    missed = np.square(pixels[4]).sum()  # The others are drawn, or black.
+    expected = missed / pixels.size / pixels.var()
+    assert found["error"] == pytest.approx(expected, rel=1e-5)
+    exact = -SIDE * SIDE * np.log(air_model.NOISE * np.sqrt(2 * np.pi))
+    counts = np.array([0, 1, 2, 1, 0, 3])
+    success = air.SUCCESS[1]
+    prior = counts * np.log(success) + np.where(counts < STEPS, np.log1p(-success), 0)
+    elbo = exact + np.mean(prior) - missed / (2 * air_model.NOISE**2) / 6
+    assert found["elbo"] == pytest.approx(elbo, rel=1e-5)
+
+
+def test_bright_spots_are_counted_at_two_levels(scenes):
+    rows = air.without_training(scenes)
+    high = rows["bright spots, above the mid grey"]["accuracy"]["mean"]
+    # The second square has a brightness of 100.
+    assert high == pytest.approx(4 / 6)
+    assert rows["bright spots, above 25 of 255"]["accuracy"]["mean"] == 1
+
+
+def test_the_median_is_a_seed_and_failures_are_printed():
+    def one(accuracy):
+        confusion = np.zeros((3, 4), int).tolist()
+        return {
+            "accuracy": accuracy,
+            "mean absolute error": 1 - accuracy,
+            "elbo": 10.0,
+            "error": 0.5,
+            "minutes": 2.0,
+            "confusion": confusion,
+        }
+
+    seeds = {str(k): one(value) for k, value in enumerate((0.9, 0.1, 0.8))}
+    table = {"seeds": seeds, "without training": {}}
+    assert air.median_seed(table) == "2"
+    printed = air.markdown(table)
+    assert "| AIR, seed 1 | 0.100 | 0.900 | 10.0 | 0.500 | 2.0 |" in printed
+    assert "| AIR, median of 3 | 0.800 | 0.200 |" in printed
+
+
+def test_the_picture_frames_what_is_there():
+    images, _ = squares(2)
+    pixels = air.picture(Known([0, 1], images), images)
+    assert pixels.shape == (2 * 128 + 4, 2 * 128 + 4, 3)
+    orange = (pixels == air._COLOURS[0]).all(axis=2)
+    assert not orange[:, :128].any()  # Nothing is there.
+    # The window of scale 1 in the middle: pixels 10 to 21, four times as large.
+    rows, columns = np.nonzero(orange)
+    assert (rows.min(), rows.max()) == (40, 88)
+    assert (columns.min(), columns.max()) == (132 + 40, 132 + 88)
+    assert (pixels[132 + 40, 132 + 8] == 200).all()  # The reconstruction below.
