@@ -5,10 +5,10 @@ is another object (presence), where (scale and shift of a window, which a spatia
 transformer reads and writes) and what (the latent of a small VAE of the window). The
 first absence ends it. Published names: z_pres, z_where, z_what.
 
-Presence is sampled as published, and learnt by a score function; here the expectation
-over it is a sum. Objects do not depend on whether later ones are there, so that one
-sample of three objects gives the likelihood of each of the four counts, and the bound is
-exact in the count: no score function, no baseline to learn, and no noise of either.
+Published, presence is sampled, and learnt by a score function. Here the expectation
+over it is a sum: objects do not depend on whether later ones are there, so that one
+sample of three objects gives the likelihood of each of the four counts. The bound is
+then exact in the count: no score function, no baseline to learn, no noise of either.
 """
 
 import math
@@ -23,11 +23,12 @@ STEPS = 3  # Looks at the image, one more than a scene has items.
 WHERE = 3  # Numbers: scale, down, right.
 WHAT = 16
 HIDDEN = 128
-# Standard normal latents give these sizes and places: items have sides of 10.7 and
-# standard deviation 0.9, and middles that are spread by 4.2 around the image's.
+# From standard normal latents to windows. Scales stay between 0.82 and 1.22 (items have
+# sides of 9 to 13 pixels): a window that may grow grew to hold two items at once, which
+# were then never counted as two. Items' middles are spread by 4.2 around the image's.
 SCALE_SPREAD = 0.2
 SHIFT_SPREAD = 4.5
-NOISE = 0.3  # Standard deviation of a pixel in [0, 1] around its reconstruction.
+NOISE = 0.2  # Standard deviation of a pixel in [0, 1] around its reconstruction.
 
 _LOG_NORMALIZER = 0.5 * math.log(2 * math.pi)
 

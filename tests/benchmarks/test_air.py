@@ -22,7 +22,13 @@ def squares(count, side=SIDE):
 
 
 @pytest.fixture
-def scenes(monkeypatch):
+def eager(monkeypatch):
+    """Without compiling, which takes longer than the two steps."""
+    monkeypatch.setattr(tf, "function", lambda **options: lambda function: function)
+
+
+@pytest.fixture
+def scenes(monkeypatch, eager):
     images, truth = squares(70)
     large, _ = squares(70, 64)
     found = air.Scenes(train=images, test=images[:6], truth=truth[:6], large=large[:6])
@@ -58,17 +64,17 @@ def test_the_command_stores_prints_and_goes_on(tmp_path, scenes, monkeypatch, ca
 
 
 def test_an_interruption_loses_the_seed_under_way_alone(tmp_path, scenes, monkeypatch):
-    run(monkeypatch, tmp_path, "--seeds=1", "--steps=1")
-    kept = (tmp_path / "air.json").read_bytes()
+    def train(images, seed, steps):
+        if seed == 1:
+            raise KeyboardInterrupt
+        return air_model.Air()
 
-    def interrupted(*arguments):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(air, "train", interrupted)
+    monkeypatch.setattr(air, "train", train)
     with pytest.raises(SystemExit) as caught:
         run(monkeypatch, tmp_path, "--seeds=2", "--steps=1")
     assert "has the seeds that were done" in str(caught.value.code)
-    assert (tmp_path / "air.json").read_bytes() == kept
+    table = json.loads((tmp_path / "air.json").read_text())
+    assert list(table["seeds"]) == ["0"]
 
 
 def test_seeds_of_other_steps_are_not_mixed(tmp_path, monkeypatch):
@@ -78,12 +84,15 @@ def test_seeds_of_other_steps_are_not_mixed(tmp_path, monkeypatch):
     assert "is of 7 steps, and not of 2" in str(caught.value.code)
 
 
-def test_training_is_a_function_of_the_seed():
+def test_training_is_a_function_of_the_seed(monkeypatch):
     images, _ = squares(70)
-    weights = [air.train(images, seed, 2).get_weights() for seed in (0, 0, 1)]
-    for one, same, other in zip(*weights, strict=True):
-        np.testing.assert_array_equal(one, same)
-        assert not np.array_equal(one, other)
+    compiled = air.train(images, 0, 2).get_weights()
+    monkeypatch.setattr(tf, "function", lambda **options: lambda function: function)
+    eager = air.train(images, 0, 2).get_weights()
+    other = air.train(images, 1, 2).get_weights()
+    for one, same, another in zip(compiled, eager, other, strict=True):
+        np.testing.assert_allclose(one, same, atol=1e-4)
+        assert np.abs(one - another).max() > 1e-3
 
 
 def test_the_schedule_begins_and_ends_as_said():

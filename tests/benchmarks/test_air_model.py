@@ -112,7 +112,7 @@ def test_cost_of_a_normal_is_its_divergence():
     expected = np.sum(np.exp(log_q) * (log_q - log_p)) * (x[1, 0] - x[0, 0])
     actual = air_model.normal_cost(mean, np.log(deviation))
     np.testing.assert_allclose(actual, expected, rtol=1e-6)
-    assert float(air_model.normal_cost([0.0, 0.0], [0.0, 0.0])) == 0
+    assert float(air_model.normal_cost(tf.zeros(2), tf.zeros(2))) == 0
 
 
 def sequences(logits):
