@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from benchmarks import air, air_model
-from benchmarks.air_model import SIDE, STEPS, WHERE
+from benchmarks.air_model import SIDE
 
 
 def squares(count, side=SIDE):
@@ -104,42 +104,6 @@ def test_the_schedule_begins_and_ends_as_said():
     np.testing.assert_allclose(air.schedule(1.0), (last, 0.0), atol=1e-12)
 
 
-class Known:
-    """Finds what it was told, whatever it is shown."""
-
-    def __init__(self, counts, images):
-        self.counts, self.images = counts, images
-
-    def look(self, images, noise):
-        there = np.arange(STEPS) < np.array(self.counts)[:, np.newaxis]
-        drawn = np.zeros((len(images), STEPS, SIDE, SIDE), np.float32)
-        drawn[:, 0] = self.images[..., 0] / 255
-        return air_model.Looks(
-            tf.constant(np.where(there, 100.0, -100.0), tf.float32),
-            tf.zeros((len(images), STEPS, WHERE)),
-            tf.zeros((len(images), STEPS)),
-            tf.constant(drawn),
-        )
-
-
-def test_scores_are_those_of_known_counts():
-    images, truth = squares(6)
-    found = air.score(Known([0, 1, 2, 1, 0, 3], images), images, truth)
-    assert found["accuracy"] == 3 / 6
-    assert found["mean absolute error"] == pytest.approx(3 / 6)
-    assert found["confusion"] == [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1]]
-    pixels = images / 255
-    missed = np.square(pixels[4]).sum()  # The others are drawn, or black.
-    expected = missed / pixels.size / pixels.var()
-    assert found["error"] == pytest.approx(expected, rel=1e-5)
-    exact = -SIDE * SIDE * np.log(air_model.NOISE * np.sqrt(2 * np.pi))
-    counts = np.array([0, 1, 2, 1, 0, 3])
-    success = air.SUCCESS[1]
-    prior = counts * np.log(success) + np.where(counts < STEPS, np.log1p(-success), 0)
-    elbo = exact + np.mean(prior) - missed / (2 * air_model.NOISE**2) / 6
-    assert found["elbo"] == pytest.approx(elbo, rel=1e-5)
-
-
 def test_bright_spots_are_counted_at_two_levels(scenes):
     rows = air.without_training(scenes)
     high = rows["bright spots, above the mid grey"]["accuracy"]["mean"]
@@ -166,16 +130,3 @@ def test_the_median_is_a_seed_and_failures_are_printed():
     printed = air.markdown(table)
     assert "| AIR, seed 1 | 0.100 | 0.900 | 10.0 | 0.500 | 2.0 |" in printed
     assert "| AIR, median of 3 | 0.800 | 0.200 |" in printed
-
-
-def test_the_picture_frames_what_is_there():
-    images, _ = squares(2)
-    pixels = air.picture(Known([0, 1], images), images)
-    assert pixels.shape == (2 * 128 + 4, 2 * 128 + 4, 3)
-    orange = (pixels == air._COLOURS[0]).all(axis=2)
-    assert not orange[:, :128].any()  # Nothing is there.
-    # The window of scale 1 in the middle: pixels 10 to 21, four times as large.
-    rows, columns = np.nonzero(orange)
-    assert (rows.min(), rows.max()) == (40, 88)
-    assert (columns.min(), columns.max()) == (132 + 40, 132 + 88)
-    assert (pixels[132 + 40, 132 + 8] == 200).all()  # The reconstruction below.

@@ -1,4 +1,4 @@
-"""AIR by slow loops, by quadrature, and by all sequences of presence."""
+"""AIR by slow loops, by quadrature, and by all outcomes of presence."""
 
 import itertools
 import math
@@ -158,7 +158,7 @@ def value_of(count, image, looks, success):
 
 
 def test_bound_and_gradient_are_those_of_sampled_presence():
-    """The score function's expectation, over every sequence that it may draw."""
+    """The score function's expectation, over every count that it may draw."""
     image, success = np.array([[0.9, 0.4]]), 0.2
     logits = tf.constant([[0.4, -1.1, 2.0]], tf.float64)
     with tf.GradientTape() as tape:
