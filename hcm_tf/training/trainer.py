@@ -220,7 +220,10 @@ class Trainer(keras.Model):
         left_out = self._apply(
             self.generator_optimizer, gradients.of(variables), variables
         )
-        self._follow(found, radius)
+        # Sampling is what they are for: they follow the fakes, if there are any.
+        sampled = found.drawn if fakes is None else fakes[0]
+        self.drawer.selection.follow(sampled.averages, radius)
+        self._follow(found)
         loss = adversarial + loss
         return {**metrics, "generator_loss": loss, "left_out": left_out}
 
@@ -292,8 +295,8 @@ class Trainer(keras.Model):
                 metrics |= asked.metrics
         return loss, metrics, Found(unbounded, behind, drawn, seen)
 
-    def _follow(self, found: Found, radius: tf.Tensor) -> None:
-        """Moves all averages along, after the update of generator and encoder."""
+    def _follow(self, found: Found) -> None:
+        """Moves what follows the encoder, and the regularisers, after the update."""
         if isinstance(self.prior, Posterior):
             replicas.follow(
                 [self.prior.mean, self.prior.covariance],
@@ -302,7 +305,6 @@ class Trainer(keras.Model):
             )
         if found.behind is not None:
             reading.centre(self.encoder, found.unbounded, found.behind)
-        self.drawer.selection.follow(found.drawn.averages, radius)
         for regularizer, seen in zip(self.regularizers, found.seen, strict=True):
             regularizer.follow(seen)
 

@@ -16,7 +16,7 @@ from small_run import (
 )
 
 from hcm_tf.errors import UserError
-from hcm_tf.runs import checkpoint, experiment
+from hcm_tf.runs import building, checkpoint, experiment
 from hcm_tf.training.trainer import Trainer
 
 
@@ -130,7 +130,7 @@ def poisoned(folder, tiny_config, monkeypatch):
 
     def run(workdir, first=0, last=0, rate=None, **train_values):
         kind = type("Kind", (Poisoned,), {"first": first, "last": last, "rate": rate})
-        monkeypatch.setattr(experiment, "Trainer", kind)
+        monkeypatch.setattr(building, "Trainer", kind)
         data = dataclasses.replace(
             tiny_config.data,
             dataset=f"folder:{folder}",

@@ -85,12 +85,13 @@ def test_without_gates_there_is_no_budget(tiny_config):
     plain, changed = (
         building.build_trainer(config, 1) for config in (tiny_config, other)
     )
-    assert plain.budget is None
-    assert changed.budget is None
+    assert not plain.regularizers
+    assert not changed.regularizers
     gated = dataclasses.replace(
         tiny_config, model=dataclasses.replace(tiny_config.model, gated_blocks=True)
     )
-    budget = building.build_trainer(gated, 1).budget
+    (regularizer,) = building.build_trainer(gated, 1).regularizers
+    budget = regularizer.budget
     assert budget.target == 0.1
     assert budget.weight == 0.8
     for one, another in zip(weights_of(plain), weights_of(changed), strict=True):

@@ -256,7 +256,7 @@ def test_a_lazy_penalty_has_the_eager_ones_mean_gradient(tiny_config):
         trainer = building.build_trainer(config, replicas=1)
         trainer.compile(Recorder(1.0), Recorder(1.0))
         # The same images and noise in every step, so that only the penalty varies.
-        trainer.noise = FixedNoise(config)
+        trainer.noise = trainer.drawer.noise = FixedNoise(config)
         for _ in range(4):
             trainer.train_step({"image": tf.constant(images(8, config))})
             trainer.prior.set_weights([np.zeros(6), np.eye(6)])
