@@ -464,7 +464,7 @@ class TrainConfig:
         "wgan_gp",
         "Adversarial losses: wgan_gp (published), relativistic (pairs of a real image "
         "and a fake), non_saturating or hinge; reconstruction: none, for an "
-        "autoencoder in a third of the time.",
+        "autoencoder in two fifths of the time.",
         choices=(
             *("wgan_gp", "relativistic", "non_saturating", "hinge"),
             "reconstruction",
