@@ -466,7 +466,10 @@ class TrainConfig:
         "and a fake), non_saturating or hinge; reconstruction: none, for an "
         "autoencoder in two fifths of the time.",
         choices=(
-            *("wgan_gp", "relativistic", "non_saturating", "hinge"),
+            "wgan_gp",
+            "relativistic",
+            "non_saturating",
+            "hinge",
             "reconstruction",
         ),
     )

@@ -38,6 +38,30 @@ def stepping(config, replicas=1):
     return trainer, step
 
 
+def running(config, replicas=1):
+    """The trainer, and a function that takes steps on images of seeds."""
+    trainer, step = stepping(config, replicas)
+    size, channels = config.model.image_size, config.model.image_channels
+    shape = (config.train.batch_size, size, size, channels)
+
+    def run(seeds):
+        found = None
+        for seed in seeds:
+            values = np.random.default_rng(seed).uniform(-1, 1, shape)
+            found = step({"image": values.astype("float32")})
+        return found
+
+    return trainer, run
+
+
+def saved(trainer):
+    """All values that a checkpoint would hold, by name."""
+    return {
+        name: [np.asarray(v) for v in holder.variables]
+        for name, holder in building.saved_objects(trainer).items()
+    }
+
+
 def weights_of(trainer):
     """All values of its three networks."""
     return [

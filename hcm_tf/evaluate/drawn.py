@@ -8,40 +8,35 @@ into the run's directory.
 """
 
 import dataclasses
-import json
-import pathlib
 import time
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from hcm_tf import features, files
+from hcm_tf import features
 from hcm_tf.config import DataConfig, ModelConfig
 from hcm_tf.data import scene_source
 from hcm_tf.data.resizing import ImageFormat
 from hcm_tf.data.scene import Scene
 from hcm_tf.errors import UserError
-from hcm_tf.evaluate import drawn_table, gather, scene_leakage
+from hcm_tf.evaluate import drawn_table, gather, scene_leakage, scene_runs
 from hcm_tf.evaluate.commands import data_of, names_of
 from hcm_tf.evaluate.groupings import Drawn
 from hcm_tf.evaluate.measurement import Options
-from hcm_tf.evaluate.parsing import recipe
 from hcm_tf.evaluate.progress import bar
 from hcm_tf.evaluate.reals import LEAST
 from hcm_tf.evaluate.reconstruction import redraw
 from hcm_tf.evaluate.scene_counts import MOST_FREQUENT
+from hcm_tf.evaluate.scene_runs import recipe
 from hcm_tf.evaluate.scene_scores import summary
 from hcm_tf.evaluate.scene_sets import Judge, Judged, compared
 from hcm_tf.explain.decoder import Decoder
 from hcm_tf.features import Extractor, scenes
-from hcm_tf.images import to_float, to_uint8, write_png
+from hcm_tf.images import to_float, to_uint8
 from hcm_tf.runs import checkpoint
 from hcm_tf.runs.checkpoint import Run
 
-JSON_FILE = "drawn.json"
-PICTURE_FILE = "drawn.png"
-SCALE = 2  # Of the picture.
 # Behind those that the classifier learns from.
 MOST = scene_source.TRAIN_SCENES - scenes.LEARNT
 
@@ -224,14 +219,9 @@ def evaluate(run_dirs: Sequence[str], options: Options, *, epochs: int) -> str:
         UserError: a run on something else than scenes, or one that cannot be read; too
             few images; a classifier of other images.
     """
-    paths = [pathlib.Path(run_dir) for run_dir in run_dirs]
-    for path in paths:
-        dataset = options.dataset or checkpoint.read_config(path).data.dataset
-        if not scene_source.is_scenes(dataset):
-            raise UserError(
-                f"{path} would be judged by the objects of {dataset}, which are not "
-                "known: --drawn needs a run on scenes/NAME, or --dataset=scenes/NAME."
-            )
+    paths = scene_runs.paths_of(
+        run_dirs, options.dataset, "--drawn", "judged by the objects of {}, which"
+    )
     if options.count < LEAST:
         raise UserError(
             f"--count must be at least {LEAST}, or distances have no interval. "
@@ -253,11 +243,8 @@ def evaluate(run_dirs: Sequence[str], options: Options, *, epochs: int) -> str:
         about = {"step": run.step, "dataset": data.dataset, "count": count}
         about |= {"seed": options.seed}
         found = {**about, **found}
-        files.write(path / JSON_FILE, json.dumps(found, indent=1) + "\n")
-        write_png(path / PICTURE_FILE, pixels, SCALE)
         results.setdefault(data.dataset, {})[name] = found
-        wrote = f"{path / JSON_FILE}, {path / PICTURE_FILE}"
-        written.append(f"{wrote}: {found['seconds']:.0f} seconds")
+        written.append(scene_runs.write(path, "drawn", found, pixels))
     tables = [
         f"{dataset}, {count} samples\n\n{drawn_table.markdown(runs)}"
         for dataset, runs in results.items()

@@ -9,8 +9,6 @@ training. Writes parsing.json and parsing.png into the run's directory.
 
 import dataclasses
 import functools
-import json
-import pathlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -18,13 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from hcm_tf import files
 from hcm_tf.config import DataConfig
 from hcm_tf.data import load_scenes, scene_source
 from hcm_tf.data.resizing import ImageFormat
 from hcm_tf.data.scene import Scene
-from hcm_tf.errors import UserError
-from hcm_tf.evaluate import placing, scene_counts, scene_scores
+from hcm_tf.evaluate import placing, scene_counts, scene_runs, scene_scores
 from hcm_tf.evaluate.commands import data_of, names_of
 from hcm_tf.evaluate.gather import in_batches
 from hcm_tf.evaluate.groupings import (
@@ -41,18 +37,15 @@ from hcm_tf.evaluate.measurement import Options
 from hcm_tf.evaluate.parsing_table import BEST_IOU, counts_markdown, markdown
 from hcm_tf.evaluate.progress import bar
 from hcm_tf.evaluate.scene_counts import Counter
+from hcm_tf.evaluate.scene_runs import recipe
 from hcm_tf.evaluate.segment_pictures import comparison
 from hcm_tf.explain import grouping
 from hcm_tf.explain.decoder import Decoder
 from hcm_tf.explain.refine import encode, refine
-from hcm_tf.images import to_float, to_uint8, write_png
+from hcm_tf.images import to_float, to_uint8
 from hcm_tf.metrics.segmentation import best_overlap
 from hcm_tf.runs import checkpoint
 from hcm_tf.runs.checkpoint import Run
-
-JSON_FILE = "parsing.json"
-PICTURE_FILE = "parsing.png"
-SCALE = 2  # Of the pictures.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,11 +181,6 @@ def measure(
     return found | {"seconds": time.perf_counter() - began}, picture
 
 
-def recipe(data: DataConfig) -> str:
-    """The name of the scenes that a configuration names."""
-    return data.dataset.partition("/")[2]
-
-
 def evaluate(run_dirs: Sequence[str], options: Options) -> str:
     """Parses the test scenes by runs, and writes their files; returns what to tell.
 
@@ -203,14 +191,9 @@ def evaluate(run_dirs: Sequence[str], options: Options) -> str:
     Raises:
         UserError: a run on something else than scenes, or one that cannot be read.
     """
-    paths = [pathlib.Path(run_dir) for run_dir in run_dirs]
-    for path in paths:
-        dataset = options.dataset or checkpoint.read_config(path).data.dataset
-        if not scene_source.is_scenes(dataset):
-            raise UserError(
-                f"{path} would be parsed on {dataset}, whose objects are not known: "
-                "--parsing needs a run on scenes/NAME, or --dataset=scenes/NAME."
-            )
+    paths = scene_runs.paths_of(
+        run_dirs, options.dataset, "--parsing", "parsed on {}, whose objects"
+    )
     count = min(options.count, scene_source.TEST_SCENES)
     written = []
     untrained: dict[str, dict[str, Any]] = {}
@@ -229,11 +212,8 @@ def evaluate(run_dirs: Sequence[str], options: Options) -> str:
         about = {"step": run.step, "dataset": data.dataset, "scenes": count}
         about |= {"seed": options.seed}
         found = {**about, **found, "without_training": untrained[data.dataset]}
-        files.write(path / JSON_FILE, json.dumps(found, indent=1) + "\n")
-        write_png(path / PICTURE_FILE, pixels, SCALE)
         results.setdefault(data.dataset, {})[name] = found
-        wrote = f"{path / JSON_FILE}, {path / PICTURE_FILE}"
-        written.append(f"{wrote}: {found['seconds']:.0f} seconds")
+        written.append(scene_runs.write(path, "parsing", found, pixels))
     tables = [
         f"{dataset}, {count} scenes\n\n{markdown(runs)}\n\n{counts_markdown(runs)}"
         for dataset, runs in results.items()

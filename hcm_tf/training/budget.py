@@ -7,6 +7,7 @@ import tensorflow as tf
 from hcm_tf.networks import Generator
 from hcm_tf.networks.blocks import BlockGates
 from hcm_tf.networks.multiply_adds import skippable
+from hcm_tf.training import replicas
 
 # Of all steps: the budget counts from here on, and in full so much later (Li et al.
 # 2020: at 40 % of training, over 2 %).
@@ -76,13 +77,7 @@ class Budget:
             gates: of reconstructions, see `costs`.
             step: int64, completed training steps.
         """
-        costs = self.costs(gates)
-        fixed = tf.stop_gradient(costs)
-        replica = tf.distribute.get_replica_context()
-        mean = replica.all_reduce(tf.distribute.ReduceOp.MEAN, tf.reduce_mean(fixed))
-        excess = mean - self.target
-        # Its gradient is that of the square of the mean over all replicas.
-        share = tf.square(excess) + 2 * excess * (costs - fixed)
+        share = replicas.squared_excess(self.costs(gates), self.target)
         return self.ramp(step) * self.weight * share
 
 

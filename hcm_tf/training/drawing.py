@@ -87,7 +87,7 @@ class Drawer:
         self.placer = placer
         self.recorded = recorded
         self.critic_steps = critic_steps
-        self.number = classes
+        self.discovered = classes
 
     def latents(self, step: tf.Tensor, update: int, count: int) -> tf.Tensor:
         """Latents of the fakes of one update: `(count, latent_size)`.
@@ -110,13 +110,14 @@ class Drawer:
         Args:
             step, update, count: as of `latents`.
         """
-        if not self.number:
+        if not self.discovered:
             return None
         draw = step * self.critic_steps + update
         noise = self.noise.uniform("classes", (), draw, count)
         # Below 1, but its product with many classes may be rounded up.
-        drawn = tf.minimum(tf.cast(noise * self.number, tf.int32), self.number - 1)
-        return tf.one_hot(drawn, self.number, dtype=self.generator.variable_dtype)
+        classes = self.discovered
+        drawn = tf.minimum(tf.cast(noise * classes, tf.int32), classes - 1)
+        return tf.one_hot(drawn, classes, dtype=self.generator.variable_dtype)
 
     def images(self, latents: tf.Tensor, step: tf.Tensor, update: int) -> Drawn:
         """Draws with the selections of this step.

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from hcm_tf.operations.placing import Placing, PlacingStage
-from hcm_tf.training import augmentation
+from hcm_tf.training import augmentation, replicas
 from hcm_tf.training.noise import Noise
 
 
@@ -123,10 +123,5 @@ class Placer:
         if not self.presence_target:
             return loss
         presence = tf.reduce_mean(placing.presence, axis=1)
-        fixed = tf.stop_gradient(presence)
-        replica = tf.distribute.get_replica_context()
-        mean = replica.all_reduce(tf.distribute.ReduceOp.MEAN, tf.reduce_mean(fixed))
-        excess = mean - self.presence_target
-        # Its gradient is that of the square of the mean over all replicas.
-        share = tf.square(excess) + 2 * excess * (presence - fixed)
+        share = replicas.squared_excess(presence, self.presence_target)
         return loss + self.learns(step) * self.presence_weight * share

@@ -33,6 +33,22 @@ def summed(metrics: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     return dict(zip(metrics, tf.unstack(total), strict=True))
 
 
+def squared_excess(values: tf.Tensor, target: float) -> tf.Tensor:
+    """(mean of all replicas' values - target)^2, as each value's share: `(batch,)`.
+
+    The gradient of the shares' mean is that of the square of the mean over all.
+
+    Args:
+        values: of each image, `(batch,)`.
+        target: what their mean shall be.
+    """
+    fixed = tf.stop_gradient(values)
+    replica = tf.distribute.get_replica_context()
+    average = replica.all_reduce(tf.distribute.ReduceOp.MEAN, tf.reduce_mean(fixed))
+    excess = average - target
+    return tf.square(excess) + 2 * excess * (values - fixed)
+
+
 def any_of(condition: tf.Tensor) -> tf.Tensor:
     """Whether a bool scalar is true in any replica."""
     replica = tf.distribute.get_replica_context()

@@ -17,6 +17,18 @@ from hcm_tf.training.judging import Judge
 from hcm_tf.training.regularizers import Reconstructed, Regularizer
 
 
+class Fakes(NamedTuple):
+    """Images drawn from latents.
+
+    Attributes:
+        drawn: the images.
+        drawing: how; watches the generator's weights.
+    """
+
+    drawn: Drawn
+    drawing: tf.GradientTape
+
+
 class Found(NamedTuple):
     """What an update of generator and encoder found, for the averages that follow.
 
@@ -143,9 +155,10 @@ class Trainer(keras.Model):
         shared, fakes = Batch(real, labels, None), None
         updates = self.drawer.critic_steps if self.objective.critic else 0
         for update in range(updates):
-            shared, *fakes = self._fakes(real, labels, update)
-            fake = fakes[0].images
-            gradients, values = self.judge.of_critic(shared, fake, self.step, update)
+            shared, fakes = self._fakes(real, labels, update)
+            gradients, values = self.judge.of_critic(
+                shared, fakes.drawn.images, self.step, update
+            )
             metrics |= values
             variables = self.critic.trainable_variables
             left_out += self._apply(self.critic_optimizer, gradients, variables)
@@ -167,8 +180,8 @@ class Trainer(keras.Model):
 
     def _fakes(
         self, real: tf.Tensor, labels: tf.Tensor | None, update: int
-    ) -> tuple[Batch, Drawn, tf.GradientTape]:
-        """A batch with the classes of its fakes, these, and how they were drawn."""
+    ) -> tuple[Batch, Fakes]:
+        """A batch with the classes of its fakes, and these."""
         weights = values_of(self.generator.trainable_variables)
         with tf.GradientTape(watch_accessed_variables=False) as drawing:
             drawing.watch(weights)
@@ -176,7 +189,7 @@ class Trainer(keras.Model):
             classes = self.drawer.classes(self.step, update, real.shape[0])
             latents = beside(latents, labels, classes)
             drawn = self.drawer.images(latents, self.step, update)
-        return Batch(real, labels, classes), drawn, drawing
+        return Batch(real, labels, classes), Fakes(drawn, drawing)
 
     @staticmethod
     def _apply(
@@ -199,13 +212,13 @@ class Trainer(keras.Model):
         return replicas.mean(tf.cast(wrong, gradients[0].dtype))
 
     def _update_generator(
-        self, batch: Batch, fakes: tuple[Drawn, tf.GradientTape] | None
+        self, batch: Batch, fakes: Fakes | None
     ) -> dict[str, tf.Tensor]:
         own = self.generator.trainable_variables
         gradients, adversarial, fake, of_real = Gradients(), 0.0, None, None
         if fakes is not None:
-            fake = fakes[0].images
-            adversarial, of_real, by_own = self._by_critic(batch, *fakes)
+            fake = fakes.drawn.images
+            adversarial, of_real, by_own = self._by_critic(batch, fakes)
             gradients = Gradients(own, by_own)
         found = None
 
@@ -221,14 +234,14 @@ class Trainer(keras.Model):
             self.generator_optimizer, gradients.of(variables), variables
         )
         # Sampling is what they are for: they follow the fakes, if there are any.
-        sampled = found.drawn if fakes is None else fakes[0]
+        sampled = found.drawn if fakes is None else fakes.drawn
         self.drawer.selection.follow(sampled.averages, radius)
         self._follow(found)
         loss = adversarial + loss
         return {**metrics, "generator_loss": loss, "left_out": left_out}
 
     def _by_critic(
-        self, batch: Batch, drawn: Drawn, drawing: tf.GradientTape
+        self, batch: Batch, fakes: Fakes
     ) -> tuple[tf.Tensor, tf.Tensor | None, list[tf.Tensor]]:
         """The generator's loss of fakes.
 
@@ -236,6 +249,7 @@ class Trainer(keras.Model):
             This replica's share of it; what the critic reads of real images, as of
             `Judge.of_generator`; the gradients by the generator's weights.
         """
+        drawn, drawing = fakes
         with tf.GradientTape(watch_accessed_variables=False) as scoring:
             scoring.watch(drawn.images)
             loss, of_real = self.judge.of_generator(batch, drawn.images, self.step)

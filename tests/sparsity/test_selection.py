@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from mixes import IDS, MIXES
-from replicas import stepping
+from replicas import running, saved
 
 from hcm_tf.config import SPARSITIES, ModelConfig
 from hcm_tf.networks import Generator, build_generator
@@ -122,21 +122,7 @@ def trainer_of(tiny_config, mix, replicas=1):
         model=dataclasses.replace(tiny_config.model, **mix),
         train=dataclasses.replace(tiny_config.train, **TRAINED),
     )
-    trainer, step = stepping(config, replicas)
-
-    def run(seeds):
-        for seed in seeds:
-            step({"image": batch(seed)})
-        return trainer
-
-    return trainer, run
-
-
-def saved(trainer):
-    return {
-        name: [np.asarray(v) for v in holder.variables]
-        for name, holder in building.saved_objects(trainer).items()
-    }
+    return running(config, replicas)
 
 
 @mixes

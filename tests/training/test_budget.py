@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
-from replicas import stepping, weights_of
+from replicas import running, saved, weights_of
 
 from hcm_tf.networks import build_generator
 from hcm_tf.networks.blocks import BlockGates
@@ -23,22 +23,7 @@ def trainer_of(tiny_config, replicas=1, gated=True, **train):
         model=dataclasses.replace(tiny_config.model, gated_blocks=gated),
         train=dataclasses.replace(tiny_config.train, **train),
     )
-    trainer, step = stepping(config, replicas)
-
-    def run(seeds):
-        for seed in seeds:
-            values = np.random.default_rng(seed).uniform(-1, 1, (BATCH, 32, 32, 3))
-            found = step({"image": values.astype("float32")})
-        return found
-
-    return trainer, run
-
-
-def saved(trainer):
-    return {
-        name: [np.asarray(v) for v in holder.variables]
-        for name, holder in building.saved_objects(trainer).items()
-    }
+    return running(config, replicas)
 
 
 def budget_of(tiny_config, size=32, **values):

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
-from replicas import stepping
+from replicas import running, saved
 
 from hcm_tf import losses
 from hcm_tf.operations.placing import NUMBERS, read
@@ -25,22 +25,7 @@ def trainer_of(tiny_config, replicas=1, model=(), **train):
         model=dataclasses.replace(tiny_config.model, placement="free", **dict(model)),
         train=dataclasses.replace(tiny_config.train, **train),
     )
-    trainer, step = stepping(config, replicas)
-
-    def run(seeds):
-        for seed in seeds:
-            values = np.random.default_rng(seed).uniform(-1, 1, (BATCH, 32, 32, 3))
-            found = step({"image": values.astype("float32")})
-        return found
-
-    return trainer, run
-
-
-def saved(trainer):
-    return {
-        name: [np.asarray(v) for v in holder.variables]
-        for name, holder in building.saved_objects(trainer).items()
-    }
+    return running(config, replicas)
 
 
 LOCATED = {"latent_size": 16, "location_latents": True, "location_attention": True}
