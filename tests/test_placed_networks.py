@@ -27,7 +27,7 @@ def moved(config=FREE, dtype="float32"):
     generator = build_generator(config, dtype=dtype)
     kernel = generator.placing.kernel
     random = np.random.default_rng(1)
-    kernel.assign(25 * random.normal(size=kernel.shape))
+    kernel.assign(2.5 * random.normal(size=kernel.shape))
     return generator
 
 

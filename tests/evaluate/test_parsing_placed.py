@@ -35,7 +35,7 @@ def run(tiny_config, free):
     config = dataclasses.replace(tiny_config, model=free, data=DATA)
     run = checkpoint.untrained(config, seed=1)
     kernel = run.generator.placing.kernel
-    kernel.assign(25 * np.random.default_rng(1).normal(size=kernel.shape))
+    kernel.assign(2.5 * np.random.default_rng(1).normal(size=kernel.shape))
     return run
 
 

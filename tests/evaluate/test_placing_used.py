@@ -16,7 +16,7 @@ def run(make_run, tiny_config):
     model = dataclasses.replace(tiny_config.model, placement="free")
     run = checkpoint.load(make_run(model=model))
     kernel = run.generator.placing.kernel
-    kernel.assign(25 * np.random.default_rng(1).normal(size=kernel.shape))
+    kernel.assign(2.5 * np.random.default_rng(1).normal(size=kernel.shape))
     return run
 
 

@@ -25,7 +25,7 @@ def drawn_by(config, placement):
     run = checkpoint.untrained(dataclasses.replace(config, model=model), seed=1)
     if placement == "free":
         kernel = run.generator.placing.kernel
-        kernel.assign(25 * np.random.default_rng(1).normal(size=kernel.shape))
+        kernel.assign(2.5 * np.random.default_rng(1).normal(size=kernel.shape))
     decoder = Decoder(run.generator, progress=False)
     latents = np.random.default_rng(0).uniform(-1, 1, (COUNT, 6)).astype("float32")
     image = np.zeros((32, 32, 1), "float32")

@@ -26,7 +26,7 @@ def placed_run(tiny_config, tmp_path_factory):
     random = np.random.default_rng(1)
     for generator in (trainer.generator, trainer.average_generator):
         kernel = generator.placing.kernel
-        kernel.assign(60 * random.normal(size=kernel.shape))
+        kernel.assign(6 * random.normal(size=kernel.shape))
     run_directory.write_config(config, directory, replicas=1)
     saved = tf.train.Checkpoint(**building.saved_objects(trainer))
     checkpoint.manager(directory, saved).save(checkpoint_number=0)

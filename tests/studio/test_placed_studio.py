@@ -19,7 +19,7 @@ def api(make_run, tiny_config):
     run_dir = make_run(model=model)
     run = load(run_dir)
     kernel = run.generator.placing.kernel
-    kernel.assign(25 * np.random.default_rng(1).normal(size=kernel.shape))
+    kernel.assign(2.5 * np.random.default_rng(1).normal(size=kernel.shape))
     return Api(Engine(run, "placed"), run_dir)
 
 
