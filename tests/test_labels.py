@@ -327,7 +327,9 @@ def trainer_of(config, replicas=1):
     return trainer, lambda: step(values)
 
 
-@pytest.mark.parametrize("objective", ["wgan_gp", "relativistic"])
+@pytest.mark.parametrize(
+    "objective", [pytest.param("wgan_gp", marks=pytest.mark.long), "relativistic"]
+)
 def test_replicas_learn_the_same_by_labels(model, tiny_config, objective):
     train = dataclasses.replace(tiny_config.train, batch_size=8, objective=objective)
     config = dataclasses.replace(tiny_config, model=model, train=train)

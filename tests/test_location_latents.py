@@ -44,7 +44,9 @@ def test_all_locations_have_the_same_weights():
     assert generator.fc.kernel.shape == (3, generator.features)
     alike = np.tile(latents()[:, :3], (1, 16))
     found, _ = generator._features(alike)
-    np.testing.assert_allclose(found, np.broadcast_to(found[:, :1, :1], found.shape))
+    expected = np.broadcast_to(found[:, :1, :1], found.shape)
+    # Processors round a row of a product as its place among the others has it.
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
     assert np.abs(found).max() > 0
 
 

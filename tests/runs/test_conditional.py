@@ -47,6 +47,7 @@ def test_a_folder_is_learnt_by_its_sub_folders(whole):
     assert any("label_loss" in line for line in lines(workdir))
 
 
+@pytest.mark.long
 def test_a_paused_run_goes_on_to_the_same_weights(whole, classes, tmp_path):
     workdir = tmp_path / "parts"
     train(classes, workdir, **FLAGS, steps=5, seconds=0.001)

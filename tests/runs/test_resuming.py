@@ -74,7 +74,7 @@ def wait_for_step(process, workdir, step):
     [
         signal.SIGINT,
         pytest.param(signal.SIGTERM, marks=pytest.mark.long),
-        signal.SIGKILL,
+        pytest.param(signal.SIGKILL, marks=pytest.mark.long),
     ],
 )
 def test_a_stopped_run_goes_on_to_the_same_weights(

@@ -152,8 +152,9 @@ def test_seconds_end_all_after_one_step_and_one_process_goes_on(twin, folder, tm
 
 @pytest.mark.parametrize(
     ("number", "index"),
-    [(signal.SIGTERM, 1), pytest.param(signal.SIGINT, 0, marks=pytest.mark.long)],
+    [(signal.SIGTERM, 1), (signal.SIGINT, 0)],
 )
+@pytest.mark.long
 def test_a_signal_to_one_stops_both(number, index, longer, folder, tmp_path):
     workdir = tmp_path / "run"
     with team(folder, [workdir] * 2, tmp_path / "told", steps=STEPS) as workers:
@@ -168,6 +169,7 @@ def test_a_signal_to_one_stops_both(number, index, longer, folder, tmp_path):
     assert_same_weights(longer, workdir)
 
 
+@pytest.mark.long
 def test_a_killed_worker_ends_the_other_and_both_go_on(longer, folder, tmp_path):
     workdir = tmp_path / "run"
     with team(folder, [workdir] * 2, tmp_path / "told", steps=STEPS) as workers:

@@ -59,7 +59,11 @@ def test_replica_order_gives_whole_groups_to_each_replica(batch, replicas, group
 
 
 @pytest.mark.parametrize(
-    ("critic_steps", "augment"), [(1, ()), (2, ("color", "translation", "cutout"))]
+    ("critic_steps", "augment"),
+    [
+        pytest.param(1, (), marks=pytest.mark.long),
+        (2, ("color", "translation", "cutout")),
+    ],
 )
 def test_one_and_two_replicas_are_equal(tiny_config, critic_steps, augment):
     config = with_train(
