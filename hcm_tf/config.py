@@ -33,6 +33,7 @@ SPARSITIES = (
 )
 
 PLACEMENTS = ("grid", "free")
+PRESENCES = ("soft", "hard")
 
 # Fields with several values, and the type of each; of words there may be none.
 LISTS = {tuple[float, ...]: float, tuple[str, ...]: str}
@@ -222,6 +223,19 @@ class ModelConfig:
         "where its part is, how large, how present and how deep (docs/placing.md).",
         choices=PLACEMENTS,
     )
+    presence: str = _field(
+        "soft",
+        "Of --placement=free: how a part may be absent, soft (its strength from 0 to "
+        "1.14) or hard (there or not, drawn by chance in training).",
+        choices=PRESENCES,
+    )
+    background_attributes: int = _field(
+        0,
+        "Of --placement=free: so many of the attributes are the background's, behind "
+        "all parts and the same at all locations.",
+        minimum=0,
+        maximum=4096,
+    )
     stddev_group_size: int = _field(
         10,
         "Images compared by the critic's minibatch standard deviation; the batch of "
@@ -254,6 +268,20 @@ class ModelConfig:
             raise ValueError(
                 f"`latent_size` must be a multiple of {GRID**2} with "
                 f"`location_latents`. Received: {self.latent_size}"
+            )
+        if self.placement == "grid" and (
+            self.background_attributes or self.presence != "soft"
+        ):
+            raise ValueError(
+                "`background_attributes` and `presence` hard need `placement` free. "
+                f"Received: {self.background_attributes} and {self.presence!r} on the "
+                "grid"
+            )
+        if self.background_attributes > self.attributes - self.attribute_k:
+            raise ValueError(
+                "`background_attributes` must leave at least the attributes that a "
+                f"location keeps, {self.attribute_k} of {self.attributes}. Received: "
+                f"{self.background_attributes}"
             )
         if self.discovered_classes == 1:
             raise ValueError("`discovered_classes` must be 0, or at least 2.")
@@ -618,6 +646,13 @@ class TrainConfig:
         1.0,
         "Of --presence_target: weight of the squared difference to it.",
         minimum=0.0,
+    )
+    presence_steps: int = _field(
+        0,
+        "Of --presence_target: steps, from --placing_steps on, over which that weight "
+        "grows to its full value; with --presence=hard, over which chance decides less "
+        "and less which parts are there.",
+        minimum=0,
     )
     block_budget: float = _field(
         0.1,

@@ -106,13 +106,16 @@ def hat(x: float) -> float:
     return max(0.0, 1.0 - abs(x))
 
 
-def place_freely(attributes: np.ndarray, dictionary: np.ndarray, placing) -> np.ndarray:
+def place_freely(
+    attributes: np.ndarray, dictionary: np.ndarray, placing, background: int = 0
+) -> np.ndarray:
     """Each location's patch moved, scaled, and hidden by those in front of it.
 
     Args:
         attributes: `(batch, 4, 4, V)`.
         dictionary: `(16, V, 3, 3, F)`.
         placing: as `operations.placing.Placing`.
+        background: so many attributes, the first, stay at home, behind all the others.
     """
     batch, side = attributes.shape[:2]
     size, filters = 2 * side, dictionary.shape[-1]
@@ -122,9 +125,8 @@ def place_freely(attributes: np.ndarray, dictionary: np.ndarray, placing) -> np.
         covered = np.zeros((side * side, size, size))
         for number in range(side * side):
             home = 2 * np.array(divmod(number, side)) + 0.5
-            own = patch(
-                attributes[b].reshape(side * side, -1)[number], dictionary[number]
-            )
+            values = attributes[b].reshape(side * side, -1)[number, background:]
+            own = patch(values, dictionary[number, background:])
             # Opacity is drawn as a map of one more feature would be.
             thick = np.zeros((1, 3, 3, 1))
             thick[0, :, :, 0] = placing.opacity[b, number].reshape(3, 3)
@@ -150,6 +152,13 @@ def place_freely(attributes: np.ndarray, dictionary: np.ndarray, placing) -> np.
                     nearer = placing.depth[b, other] - placing.depth[b, number]
                     left *= 1 - covered[other] / (1 + np.exp(-nearer / 0.25))
             image[b] += left[..., None] * drawn[number]
+        behind = np.zeros((size + 2, size + 2, filters))
+        for number in range(side * side):
+            row, column = 2 * np.array(divmod(number, side))
+            values = attributes[b].reshape(side * side, -1)[number, :background]
+            own = patch(values, dictionary[number, :background])
+            behind[row : row + 4, column : column + 4] += own
+        image[b] += np.prod(1 - covered, axis=0)[..., None] * behind[1:-1, 1:-1]
     return image
 
 

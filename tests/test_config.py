@@ -61,6 +61,13 @@ def test_kept_counts_survive_floating_point():
         (ModelConfig, {"spatial_keep": ()}, "list of numbers"),
         (ModelConfig, {"spatial_keep": (0.5, float("nan"))}, "finite"),
         (ModelConfig, {"attributes": 2.5}, "of type int"),
+        (ModelConfig, {"presence": "hard"}, "need `placement` free"),
+        (ModelConfig, {"background_attributes": 1}, "need `placement` free"),
+        (
+            ModelConfig,
+            {"placement": "free", "background_attributes": 181},
+            "a location keeps, 20 of 200. Received: 181",
+        ),
         (DataConfig, {"dataset": "folder:"}, "folder:PATH"),
         (DataConfig, {"resize": "zoom"}, "one of crop, stretch"),
         (DataConfig, {"horizontal_flip": 1}, "of type bool"),

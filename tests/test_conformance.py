@@ -40,6 +40,7 @@ ROWS = [
     Row(layers.ChannelTopK, {"k": 2}, (4, 4, 6)),
     Row(layers.SpatialTopK, {"k": 3}, (4, 4, 6)),
     Row(layers.ChannelSelection, {"k": 2, "rule": "sparsemax"}, (4, 4, 6)),
+    Row(layers.ChannelSelection, {"k": 2, "always": 3}, (4, 4, 6)),
     Row(layers.SpatialSelection, {"k": 3, "rule": "batch_top_k"}, (4, 4, 6)),
     Row(layers.EqualizedDense, {"units": 3, "gain": 0.5}, (5,)),
     Row(layers.EqualizedConv2D, {"filters": 3, "kernel_size": 5}, (8, 8, 2)),

@@ -11,10 +11,12 @@ from mixes import IDS, MIXES
 from hcm_tf.config import Label, ModelConfig
 from hcm_tf.networks import Generator, build_generator
 from hcm_tf.operations import EXECUTIONS, apply
+from hcm_tf.operations.placement import tap_sums
 from hcm_tf.operations.placing import NUMBERS, PlacingStage
 
 GRID = ModelConfig(base_channels=2, attributes=20, latent_size=10)
 FREE = dataclasses.replace(GRID, placement="free")
+BEHIND = {"background_attributes": 3, "presence": "hard"}
 
 
 def latents(count=3):
@@ -123,8 +125,9 @@ def test_replays_sum_to_the_image_and_redraws_are_it(execution):
 
 
 @pytest.mark.parametrize("execution", EXECUTIONS)
-def test_pulling_back_is_the_adjoint(execution):
-    generator = apply(moved(), execution)
+@pytest.mark.parametrize("config", [FREE, dataclasses.replace(FREE, **BEHIND)])
+def test_pulling_back_is_the_adjoint(execution, config):
+    generator = apply(moved(config), execution)
     trace, random = generator.trace(latents()), np.random.default_rng(4)
     weights = random.normal(size=trace.logits.shape).astype("float32")
     pulled = generator.pull_back(weights, trace.gates)
@@ -190,11 +193,13 @@ def test_a_code_of_the_attributes_needs_its_places():
 
 KINDS = [
     *MIXES,
+    BEHIND,
+    {**BEHIND, "sparsity": ("gumbel_top_k", "batch_top_k")},
     {"labels": (Label("hat", ("none", "red", "blue"), (0.4, 0.3, 0.3)),)},
 ]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=[*IDS, "labels"])
+@pytest.mark.parametrize("kind", KINDS, ids=[*IDS, "behind", "noise", "labels"])
 def test_every_rule_and_labels_go_with_it(kind):
     config = dataclasses.replace(FREE, image_size=32, **kind)
     generator = moved(config)
@@ -216,6 +221,34 @@ def test_every_rule_and_labels_go_with_it(kind):
         ]
         residual = np.abs(np.sum(drawn, axis=0) - trace.logits).max()
         assert residual <= 1e-5 * max(1.0, np.abs(trace.logits).max())
+
+
+def test_the_background_is_the_picture_s_and_competes_with_nothing():
+    generator = moved(dataclasses.replace(FREE, **BEHIND))
+    trace = generator.trace(latents())
+    code, response = np.asarray(trace.codes[0]), np.asarray(trace.responses[0])
+    np.testing.assert_array_equal(code[..., :3], response[..., :3])
+    np.testing.assert_array_equal(
+        code[..., :3], np.tile(code[:, :1, :1, :3], (4, 4, 1))
+    )
+    preferred = np.maximum(generator.preferences(latents()), 0)
+    expected = preferred[..., :3].mean(axis=(1, 2))
+    assert expected.max() > 0
+    np.testing.assert_allclose(code[:, 0, 0, :3], expected, rtol=1e-5)
+    np.testing.assert_array_equal(response[..., 3:], preferred[..., 3:])
+    active = np.count_nonzero(code[..., 3:], axis=-1)
+    np.testing.assert_array_equal(active, generator.levels[0].k)
+    assert set(np.unique(trace.placing.presence)) <= {0, 1}
+    # Where nobody is, it is all there is; where a part is opaque, it is not seen.
+    placing = trace.placing
+    nobody = placing._replace(presence=0 * placing.presence)
+    matrix = generator.sums(nobody)
+    assert not np.any(matrix[..., :144])
+    np.testing.assert_array_equal(matrix[0, :, 144:], tap_sums(4, 4))
+    alone = np.where(np.arange(20) < 3, code, 0)
+    np.testing.assert_allclose(
+        generator.redraw(0, code, matrix), generator.redraw(0, alone, matrix), atol=1e-6
+    )
 
 
 def test_it_comes_back_from_its_configuration():

@@ -36,7 +36,9 @@ def measure(
     def draw(latent: tf.Tensor) -> tuple[tf.Tensor, ...]:
         trace = run.generator.trace(latent)
         found = trace.placing
-        home = placing.sums(found._replace(position=tf.zeros_like(found.position)))
+        home = run.generator.sums(
+            found._replace(position=tf.zeros_like(found.position))
+        )
         at_home = run.generator.redraw(0, trace.codes[0], home)
         return trace.image, tf.tanh(at_home), (*found[:3], placing.masks(found))
 

@@ -175,11 +175,16 @@ class PlacedConv2D(UpsampledConv2D):
     Args:
         filters: output feature maps.
         most: attributes that a location keeps where the generator selects them.
+        background: so many attributes, the first, stay on the grid where others are
+            placed freely, and all may be active.
     """
 
-    def __init__(self, filters: int, most: int, **kwargs: Any) -> None:
+    def __init__(
+        self, filters: int, most: int, background: int = 0, **kwargs: Any
+    ) -> None:
         super().__init__(filters, **kwargs)
         self.most = most
+        self.background = background
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         _, height, width, attributes = input_shape
@@ -202,10 +207,36 @@ class PlacedConv2D(UpsampledConv2D):
         """
         place_convolve = self.execution.place_convolve
         most = self.most if selected else None
-        return place_convolve(*self._scaled(x), most, placed)
+        x, dictionary = self._scaled(x)
+        if not self.background:
+            return place_convolve(x, dictionary, most, placed)
+        behind, before = self._split(placed)
+        own = self.background
+        return place_convolve(
+            x[..., :own], dictionary[:, :own], None, behind
+        ) + place_convolve(x[..., own:], dictionary[:, own:], most, before)
 
     def back(self, y: Tensor, placed: Tensor | None = None) -> Tensor:
-        return place_convolve_back(*self._scaled(y), placed)
+        y, dictionary = self._scaled(y)
+        if not self.background:
+            return place_convolve_back(y, dictionary, placed)
+        behind, before = self._split(placed)
+        own = self.background
+        found = (
+            place_convolve_back(y, dictionary[:, :own], behind),
+            place_convolve_back(y, dictionary[:, own:], before),
+        )
+        return ops.concatenate(found, axis=-1)
+
+    @staticmethod
+    def _split(placed: Tensor) -> tuple[Tensor, Tensor]:
+        """The background's matrix, and the parts'."""
+        width = placed.shape[-1] // 2
+        return placed[..., width:], placed[..., :width]
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "most": self.most}
+        return {
+            **super().get_config(),
+            "most": self.most,
+            "background": self.background,
+        }

@@ -121,21 +121,37 @@ class _Selection(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("hcm_tf")
 class ChannelSelection(_Selection):
-    """Among the channels at each location: `(batch, ..., channels)`."""
+    """Among the channels at each location: `(batch, ..., channels)`.
+
+    Args:
+        always: so many channels, the first, are kept and do not compete.
+    """
 
     axis = -1
 
-    @staticmethod
-    def _competitors(input_shape: tuple) -> int:
-        return input_shape[-1]
+    def __init__(self, *args: Any, always: int = 0, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.always = always
+
+    def gate(self, x: Tensor, stage: Stage | None = None) -> Tensor:
+        gate = super().gate(x, stage)
+        if not self.always:
+            return gate
+        kept = ops.ones_like(x[..., : self.always], dtype=gate.dtype)
+        return ops.concatenate([kept, gate], axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "always": self.always}
+
+    def _competitors(self, input_shape: tuple) -> int:
+        return input_shape[-1] - self.always
 
     @staticmethod
     def _competitions(input_shape: tuple) -> tuple:
         return tuple(input_shape[1:-1])
 
-    @staticmethod
-    def _side_by_side(x: Tensor) -> Tensor:
-        return x
+    def _side_by_side(self, x: Tensor) -> Tensor:
+        return x[..., self.always :] if self.always else x
 
 
 @keras.saving.register_keras_serializable("hcm_tf")

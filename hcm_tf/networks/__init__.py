@@ -30,6 +30,8 @@ def build_generator(config: ModelConfig, *, dtype: str = "float32") -> Generator
         normalized=config.normalizer != "none",
         gated=config.gated_blocks,
         placement=config.placement,
+        presence=config.presence,
+        background_attributes=config.background_attributes,
         location_latents=config.location_latents,
         location_attention=config.location_attention,
         classes=config.classes,

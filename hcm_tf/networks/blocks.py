@@ -74,6 +74,7 @@ class GeneratorBlock(keras.layers.Layer):
         k: positions kept in each feature map; None keeps all.
         attribute_k: attributes kept at each location, each owning its location's
             channel, where the input holds attributes; None: it does not.
+        background: attributes that stay on the grid, see `layers.PlacedConv2D`.
         rule, temperature, p: of the selection, see `layers.SpatialSelection`.
         normalized: both convolutions are normalised before their ReLU, see
             `layers.SparseSwitchableNormalization`.
@@ -98,6 +99,7 @@ class GeneratorBlock(keras.layers.Layer):
         *,
         k: int | None,
         attribute_k: int | None = None,
+        background: int = 0,
         rule: str = "top_k",
         temperature: float = 1.0,
         p: float = 0.9,
@@ -113,11 +115,12 @@ class GeneratorBlock(keras.layers.Layer):
         self.width = width
         self.k = k
         self.attribute_k = attribute_k
+        self.background = background
         self.residual = residual
         self.first = (
             UpsampledConv2D(width, dtype=dtype, name="first")
             if attribute_k is None
-            else PlacedConv2D(width, attribute_k, dtype=dtype, name="first")
+            else PlacedConv2D(width, attribute_k, background, dtype=dtype, name="first")
         )
         self.second = EqualizedConv2D(width, 3, dtype=dtype, name="second")
         self.shortcut = (
@@ -268,6 +271,7 @@ class GeneratorBlock(keras.layers.Layer):
             "width": self.width,
             "k": self.k,
             "attribute_k": self.attribute_k,
+            "background": self.background,
             "rule": self.rule,
             "temperature": self.temperature,
             "p": self.p,

@@ -74,6 +74,10 @@ class Generator(keras.Model):
             tile, see `layers.TileGate`.
         placement: "grid" (published), or "free": every location says where its part
             is, how large, how present and how deep (`operations.placing`).
+        presence: of such parts: "soft", or "hard", 0 or 1.
+        background_attributes: so many attributes, the first, belong to no part: they
+            draw on the grid, behind all parts. What they are is decided for the picture
+            as a whole, the mean over locations, so that they cannot draw its objects.
         location_latents: each location has its own sixteenth of the latent, in
             row-major order, and the first layer's weights are shared by all.
         location_attention: see `layers.LocationAttention`.
@@ -99,6 +103,8 @@ class Generator(keras.Model):
         normalized: bool = False,
         gated: bool = False,
         placement: str = "grid",
+        presence: str = "soft",
+        background_attributes: int = 0,
         location_latents: bool = False,
         location_attention: bool = False,
         image_channels: int = 3,
@@ -138,7 +144,8 @@ class Generator(keras.Model):
         self.attention = None
         if location_attention:
             self.attention = LocationAttention(dtype=dtype, name="attention")
-        self.placement = placement
+        self.placement, self.presence = placement, presence
+        self.background_attributes = background_attributes
         self.placing = None
         if placement == "free":
             self.placing = PlacingConv2D(dtype=dtype, name="placing")
@@ -156,13 +163,17 @@ class Generator(keras.Model):
                 name="label_preferences",
             )
         self.attribute_selection = ChannelSelection(
-            *(attribute_k, self.rules[0]), name="attribute_selection", **chosen
+            *(attribute_k, self.rules[0]),
+            always=background_attributes,
+            name="attribute_selection",
+            **chosen,
         )
         self.blocks = [
             GeneratorBlock(
                 width,
                 k=k,
                 attribute_k=attribute_k if level == 0 else None,
+                background=background_attributes if level == 0 else 0,
                 rule=rule,
                 normalized=normalized,
                 gated=gated and resolution >= RESIDUAL_RESOLUTION,
@@ -303,7 +314,7 @@ class Generator(keras.Model):
         """The images, and where their parts are; arguments as of `call`."""
         own, *above = self._stages(stages)
         features, labels = self._features(latent)
-        response = ops.relu(self._prefer(features, labels))
+        response = self._respond(features, labels)
         placed, matrix = self._place(features, placing_stage)
         code = self.attribute_selection(response, stage=own)
         selected = self._has_most(own)
@@ -358,6 +369,18 @@ class Generator(keras.Model):
         preferred = self.attribute_conv(features)
         return preferred if labels is None else preferred * self.class_gates(labels)
 
+    def _respond(self, features: Tensor, labels: Tensor | None) -> Tensor:
+        """The attributes before their selection: `(batch, 4, 4, attributes)`."""
+        response = ops.relu(self._prefer(features, labels))
+        count = self.background_attributes
+        if not count:
+            return response
+        # The mean of what locations respond: the response to their mean would be 0, and
+        # without a gradient, for good, once it is negative for every picture.
+        whole = ops.mean(response[..., :count], axis=(1, 2), keepdims=True)
+        whole = ops.repeat(ops.repeat(whole, GRID, axis=1), GRID, axis=2)
+        return ops.concatenate([whole, response[..., count:]], axis=-1)
+
     def _place(
         self, features: Tensor, stage: PlacingStage | None
     ) -> tuple[Placing | None, Tensor | None]:
@@ -365,8 +388,17 @@ class Generator(keras.Model):
         if self.placing is None:
             return None, None
         numbers = ops.cast(self.placing(features), self.variable_dtype)
-        placed = placing.read(numbers, stage)
-        return placed, placing.sums(placed)
+        placed = placing.read(
+            numbers,
+            stage,
+            hard=self.presence == "hard",
+            background=self.background_attributes > 0,
+        )
+        return placed, self.sums(placed)
+
+    def sums(self, placed: Placing) -> Tensor:
+        """The matrix of parts at these places: `operations.placing.sums`."""
+        return placing.sums(placed, background=self.background_attributes > 0)
 
     def trace(
         self,
@@ -381,7 +413,7 @@ class Generator(keras.Model):
         """
         own, *above = self._stages(stages)
         features, labels = self._features(latent)
-        response = ops.relu(self._prefer(features, labels))
+        response = self._respond(features, labels)
         placed, matrix = self._place(features, placing_stage)
         code = keep(response, self.attribute_selection.gate(response, own))
         trace = self._trace(
@@ -538,6 +570,8 @@ class Generator(keras.Model):
             "normalized": self.normalized,
             "gated": self.gated,
             "placement": self.placement,
+            "presence": self.presence,
+            "background_attributes": self.background_attributes,
             "location_latents": self.location_latents,
             "location_attention": self.attention is not None,
             "image_channels": self.image_channels,

@@ -126,7 +126,7 @@ def add_patches(
     )
     taps = ops.reshape(taps, (-1, 9 * locations, filters))
     if placed is None:
-        placed = _tap_sums(height, width)
+        placed = tap_sums(height, width)
     # So few pixels that a product with zeros and ones adds up fastest.
     pixels = ops.matmul(ops.convert_to_tensor(placed, dtype=taps.dtype), taps)
     return ops.reshape(pixels, (-1, 2 * height, 2 * width, filters))
@@ -148,7 +148,7 @@ def place_convolve_back(
     _, tall, wide, filters = pixels.shape
     locations, count = dictionary.shape[:2]
     if placed is None:
-        sums = _tap_sums(tall // 2, wide // 2).T
+        sums = tap_sums(tall // 2, wide // 2).T
     else:
         sums = ops.transpose(placed, (0, 2, 1))
     taps = ops.matmul(
@@ -184,7 +184,7 @@ def multiply_gathered(rows: Tensor, dictionary: Tensor, slots: int) -> Tensor:
     return ops.sum(gathered * ops.expand_dims(values, -1), axis=2)
 
 
-def _tap_sums(height: int, width: int) -> np.ndarray:
+def tap_sums(height: int, width: int) -> np.ndarray:
     """Which responses to taps a pixel of the upsampled convolution is the sum of.
 
     Returns:

@@ -25,6 +25,10 @@ code, or of an edited one, is that matrix times its responses.
 At a whole number of cells the hat has a kink. `maximum` passes the gradient of 1 - |u|
 on at 0, where ReLU would pass none: with ReLU no part would ever leave the grid. What
 it gives there is the sum of both one-sided slopes, twice their mean.
+
+A background that is no part may lie behind them all: attributes that draw on the grid,
+of which a pixel of the map shows prod over l of 1 - A_l. Without it nothing can be
+absent, for what nobody draws is mid-grey.
 """
 
 import math
@@ -33,6 +37,7 @@ from typing import NamedTuple
 import numpy as np
 from keras import ops
 
+from hcm_tf.operations.placement import tap_sums
 from hcm_tf.sparsity import Tensor
 
 TAPS = 9
@@ -40,8 +45,13 @@ NUMBERS = 5 + TAPS
 FARTHEST = 1.5  # In cells of the 8x8 map: 12 pixels of a picture of 64.
 LARGEST = math.sqrt(2.0)
 # The presence is sigmoid(2 + x) / sigmoid(2): 1 at 0. With 3 its gradient there would
-# be less than half as large; a clipped ramp would have none above 1.
+# be less than half as large; a clipped ramp would have none above 1. Hard, it is 1
+# where 2 + x is above 0.
 PRESENCE_BIAS = 2.0
+LEAST_CHANCE = 1e-6
+# In front of a background parts begin opaque: half in the middle of their patch, which
+# four taps draw. From 0 an opacity that falls once is never heard of again.
+OPACITY_BIAS = 0.125
 DEPTH_TEMPERATURE = 0.25  # As of the z-order of SPAIR (Crawford and Pineau 2019).
 # Pixels beyond its own that a location's responses may get to: i - m is between them.
 MARGIN = math.ceil(FARTHEST + 2.5 * LARGEST - 0.5) - 1
@@ -73,18 +83,29 @@ class PlacingStage(NamedTuple):
         jitter: added to positions, `(batch, locations, 2)`, in cells; None: nothing.
         learns: scalar, 1 where gradients reach the numbers and 0 where they do not;
             None: they do.
+        chances: by which hard presences are drawn, uniform in [0, 1), `(batch,
+            locations)`; None: they are not.
     """
 
     jitter: Tensor | None = None
     learns: Tensor | None = None
+    chances: Tensor | None = None
 
 
-def read(numbers: Tensor, stage: PlacingStage | None = None) -> Placing:
+def read(
+    numbers: Tensor,
+    stage: PlacingStage | None = None,
+    *,
+    hard: bool = False,
+    background: bool = False,
+) -> Placing:
     """The placing that the numbers of each location mean.
 
     Args:
         numbers: `(batch, height, width, NUMBERS)`; all zero: the grid.
         stage: of training; None when sampling.
+        hard: a presence is 0 or 1.
+        background: there is one, which parts hide from the start.
     """
     _, height, width, _ = numbers.shape
     x = ops.reshape(numbers, (-1, height * width, NUMBERS))
@@ -94,20 +115,57 @@ def read(numbers: Tensor, stage: PlacingStage | None = None) -> Placing:
     position = FARTHEST * ops.tanh(x[..., :2])
     if stage is not None and stage.jitter is not None:
         position = position + ops.cast(stage.jitter, x.dtype)
-    at_zero = 1.0 / (1.0 + math.exp(-PRESENCE_BIAS))
+    odds = PRESENCE_BIAS + x[..., 3]
     return Placing(
         position=position,
         scale=ops.exp(math.log(LARGEST) * ops.tanh(x[..., 2])),
-        presence=ops.sigmoid(PRESENCE_BIAS + x[..., 3]) / at_zero,
+        presence=_hard(odds, stage) if hard else _soft(odds),
         depth=x[..., 4],
-        opacity=x[..., 5:],
+        opacity=x[..., 5:] + (OPACITY_BIAS if background else 0.0),
     )
 
 
-def sums(placing: Placing) -> Tensor:
-    """The matrix that adds up the taps: `(batch, pixels, 9 locations)`."""
+def _soft(odds: Tensor) -> Tensor:
+    return ops.sigmoid(odds) * (1.0 + math.exp(-PRESENCE_BIAS))
+
+
+def _hard(odds: Tensor, stage: PlacingStage | None) -> Tensor:
+    """1 or 0: as is likelier; in training by chance.
+
+    The binary concrete of Maddison et al. (2017), rounded: 1 by the chance
+    sigmoid(odds), because the noise is logistic. Its gradient is that of the
+    sigmoid that is rounded (straight through).
+    """
+    if stage is None:
+        return ops.cast(odds > 0, odds.dtype)
+    if stage.chances is not None:
+        chances = ops.clip(stage.chances, LEAST_CHANCE, 1 - LEAST_CHANCE)
+        noise = ops.cast(ops.log(chances) - ops.log(1 - chances), odds.dtype)
+        if stage.learns is not None:
+            noise = ops.cast(stage.learns, odds.dtype) * noise
+        odds = odds + noise
+    soft = ops.sigmoid(odds)
+    hard = ops.cast(odds > 0, odds.dtype)
+    return soft + ops.stop_gradient(hard - soft)
+
+
+def sums(placing: Placing, *, background: bool = False) -> Tensor:
+    """The matrix that adds up the taps: `(batch, pixels, 9 locations)`.
+
+    Args:
+        placing: of all parts.
+        background: there is one; then the matrix is twice as wide, and its second half
+            adds up the background's taps.
+    """
     alone = spread(placing)
-    return shown(alone, visibility(placing, cover(placing, alone)))
+    covered = cover(placing, alone)
+    parts = shown(alone, visibility(placing, covered))
+    if not background:
+        return parts
+    left = ops.prod(1 - covered, axis=-1, keepdims=True)
+    side = math.isqrt(covered.shape[-1])
+    grid = ops.cast(tap_sums(side, side), parts.dtype)
+    return ops.concatenate([parts, left * grid], axis=-1)
 
 
 def masks(placing: Placing) -> Tensor:
@@ -209,11 +267,11 @@ def margin(matrix: np.ndarray) -> int:
     """Pixels beyond its own that a location's responses get to in recorded matrices.
 
     Args:
-        matrix: of `sums`, `(batch, pixels, 9 locations)`.
+        matrix: of `sums`.
     """
     matrix = np.asarray(matrix)
-    locations = matrix.shape[2] // TAPS
-    side = math.isqrt(locations)
+    side = math.isqrt(matrix.shape[1]) // 2
+    matrix = matrix[..., : TAPS * side**2]  # The background's get no further.
     shape = (-1, 2 * side, 2 * side, side, side, TAPS)
     reached = np.any(matrix.reshape(shape) != 0, axis=(0, 5))
     distance = np.abs(np.arange(2 * side)[:, np.newaxis] - (2 * np.arange(side) + 0.5))

@@ -78,6 +78,8 @@ def _drawer(config: ExperimentConfig, generator: Generator, replicas: int) -> Dr
             position_weight=train.position_weight,
             presence_target=train.presence_target,
             presence_weight=train.presence_weight,
+            presence_steps=train.presence_steps,
+            hard=model.presence == "hard",
         )
     return Drawer(
         *(generator, noise, PRIORS[train.latents](model.latent_size)),

@@ -161,7 +161,7 @@ class Drawer:
             return None, None
         if update == self.critic_steps:
             shifts = self.placer.shifts(step, count)
-            return self.placer.of_reconstructions(step, shifts), shifts
+            return self.placer.of_reconstructions(step, count, shifts), shifts
         draw = step * self.critic_steps + update
         return self.placer.of_fakes(step, draw, count), None
 

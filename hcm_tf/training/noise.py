@@ -20,6 +20,8 @@ STREAMS = {
     "classes": 4,
     "placing": 5,
     "shift": 6,
+    "presence": 7,
+    "encoded_presence": 8,
 }
 _COUNTED = 2
 

@@ -32,6 +32,9 @@ class Placer:
         presence_target: what the mean presence shall be, such as objects of a scene
             over locations; 0: anything. Without it presences all go to 1.
         presence_weight: of the squared difference to that.
+        presence_steps: over so many further steps that weight grows to its full value,
+            and what decides hard presences is less and less chance.
+        hard: presences are 0 or 1, and drawn by chance.
     """
 
     def __init__(
@@ -46,6 +49,8 @@ class Placer:
         position_weight: float = 0.0,
         presence_target: float = 0.0,
         presence_weight: float = 0.0,
+        presence_steps: int = 0,
+        hard: bool = False,
     ) -> None:
         self.noise = noise
         self.locations = locations
@@ -56,6 +61,8 @@ class Placer:
         self.position_weight = position_weight
         self.presence_target = presence_target
         self.presence_weight = presence_weight
+        self.presence_steps = presence_steps
+        self.hard = hard
 
     def learns(self, step: tf.Tensor) -> tf.Tensor:
         """1 once parts may move, 0 before.
@@ -65,6 +72,15 @@ class Placer:
         """
         return tf.cast(step >= self.steps, tf.float32)
 
+    def settled(self, step: tf.Tensor) -> tf.Tensor:
+        """From 0 when parts begin to move to 1 when it is decided which are there.
+
+        Args:
+            step: int64, completed training steps.
+        """
+        since = tf.cast(step - self.steps, tf.float32)
+        return tf.clip_by_value((since + 1) / (self.presence_steps + 1), 0.0, 1.0)
+
     def of_fakes(self, step: tf.Tensor, draw: tf.Tensor, count: int) -> PlacingStage:
         """Of fakes, which are jittered.
 
@@ -73,10 +89,12 @@ class Placer:
             draw: int64, counts drawings of fakes since the start of training.
             count: images in this replica's share.
         """
-        if not self.jitter:
-            return self.of_reconstructions(step)
-        noise = self.noise.uniform("placing", (self.locations, 2), draw, count)
-        return PlacingStage(self.jitter * (2 * noise - 1), self.learns(step))
+        jitter = None
+        if self.jitter:
+            noise = self.noise.uniform("placing", (self.locations, 2), draw, count)
+            jitter = self.jitter * (2 * noise - 1)
+        chances = self._chances("presence", step, draw, count)
+        return PlacingStage(jitter, self.learns(step), chances)
 
     def shifts(self, step: tf.Tensor, count: int) -> tf.Tensor | None:
         """By how many pixels reconstructions are shifted; None: not at all.
@@ -95,18 +113,29 @@ class Placer:
         return augmentation.shift(noise, most)
 
     def of_reconstructions(
-        self, step: tf.Tensor, shifts: tf.Tensor | None = None
+        self, step: tf.Tensor, count: int, shifts: tf.Tensor | None = None
     ) -> PlacingStage:
         """Of reconstructions, which are drawn where the parts are.
 
         Args:
             step: int64, completed training steps.
+            count: images in this replica's share.
             shifts: of `shifts`.
         """
-        if shifts is None:
-            return PlacingStage(learns=self.learns(step))
-        cells = tf.cast(shifts, tf.float32)[:, tf.newaxis] / self.cell
-        return PlacingStage(tf.repeat(cells, self.locations, 1), self.learns(step))
+        chances = self._chances("encoded_presence", step, step, count)
+        jitter = None
+        if shifts is not None:
+            cells = tf.cast(shifts, tf.float32)[:, tf.newaxis] / self.cell
+            jitter = tf.repeat(cells, self.locations, 1)
+        return PlacingStage(jitter, self.learns(step), chances)
+
+    def _chances(
+        self, stream: str, step: tf.Tensor, draw: tf.Tensor, count: int
+    ) -> tf.Tensor | None:
+        if not self.hard:
+            return None
+        chances = self.noise.uniform(stream, (self.locations,), draw, count)
+        return 0.5 + (1 - self.settled(step)) * (chances - 0.5)
 
     def loss(self, placing: Placing, step: tf.Tensor) -> tf.Tensor:
         """What each image's placing costs: `(batch,)`.
@@ -124,4 +153,4 @@ class Placer:
             return loss
         presence = tf.reduce_mean(placing.presence, axis=1)
         share = replicas.squared_excess(presence, self.presence_target)
-        return loss + self.learns(step) * self.presence_weight * share
+        return loss + self.settled(step) * self.presence_weight * share

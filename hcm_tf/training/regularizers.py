@@ -188,12 +188,16 @@ class Revival(Regularizer):
         self.generator = generator
         self.weight = weight
         attributes = generator.levels[0]
-        self.usage = Usage(attributes.shape, attributes.k)
+        # The background's are always active.
+        *grid, count = attributes.shape
+        count -= generator.background_attributes
+        self.usage = Usage((*grid, count), attributes.k)
 
     def of_reconstructions(self, made: Reconstructed) -> Asked:
         # The latents are the encoder's to choose, by what they draw.
         preferences = self.generator.preferences(tf.stop_gradient(made.latents))
-        preferences = tf.cast(preferences, tf.float32)
+        own = self.generator.background_attributes
+        preferences = tf.cast(preferences[..., own:], tf.float32)
         lacking = replicas.mean(self.usage.shortfall(preferences))
         return Asked(self.weight * lacking, seen=self.usage.active(preferences))
 

@@ -15,13 +15,20 @@ from hcm_tf.runs import building, checkpoint, run_directory
 SEEDS = np.array([0, 1, -7, 2**31 - 1], "int32")
 
 
-@pytest.fixture(scope="module")
-def placed_run(tiny_config, tmp_path_factory):
+KINDS = {
+    "soft": {},
+    "behind": {"presence": "hard", "background_attributes": 2},
+}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def placed_run(request, tiny_config, tmp_path_factory):
     """A run of no steps whose parts are anywhere."""
     directory = tmp_path_factory.mktemp("placed")
-    config = dataclasses.replace(
-        tiny_config, model=dataclasses.replace(tiny_config.model, placement="free")
+    model = dataclasses.replace(
+        tiny_config.model, placement="free", **KINDS[request.param]
     )
+    config = dataclasses.replace(tiny_config, model=model)
     trainer = building.build_trainer(config, replicas=1)
     random = np.random.default_rng(1)
     for generator in (trainer.generator, trainer.average_generator):

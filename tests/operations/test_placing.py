@@ -5,7 +5,8 @@ import pytest
 import reference
 import tensorflow as tf
 
-from hcm_tf.operations import EXECUTIONS, placement, placing
+from hcm_tf import layers
+from hcm_tf.operations import EXECUTIONS, apply, placement, placing
 from hcm_tf.operations.placing import NUMBERS, PlacingStage
 
 
@@ -22,7 +23,7 @@ def attributes_and_dictionary(batch=2, seed=1):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_zeros_are_the_grid(dtype):
     found = placing.sums(placing.read(tf.zeros((3, 4, 4, NUMBERS), dtype)))
-    expected = np.broadcast_to(placement._tap_sums(4, 4), found.shape)
+    expected = np.broadcast_to(placement.tap_sums(4, 4), found.shape)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-7)
 
 
@@ -51,6 +52,77 @@ def test_every_execution_draws_what_the_loops_draw(execution):
     assert np.abs(drawn - expected).max() < 1e-12 * np.abs(expected).max()
     grid = EXECUTIONS["reference"].place_convolve(attributes, dictionary, None)
     assert np.abs(grid - expected).max() > 0.1 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("execution", EXECUTIONS)
+def test_the_background_stays_at_home_and_behind(execution):
+    attributes, dictionary = attributes_and_dictionary()
+    found = placing.read(numbers())
+    expected = reference.place_freely(
+        *(attributes, dictionary, type(found)(*(np.asarray(part) for part in found))),
+        background=2,
+    )
+    layer = apply(layers.PlacedConv2D(2, 1, 2, dtype="float64"), execution)
+    layer.build((None, 4, 4, 3))
+    layer.kernel.assign(dictionary / layer.scale)
+    matrix = placing.sums(found, background=True)
+    assert matrix.shape == (2, 64, 288)
+    drawn = layer(tf.constant(attributes), matrix, selected=True)
+    assert np.abs(drawn - expected).max() < 1e-12 * np.abs(expected).max()
+    pixels = np.random.default_rng(2).normal(size=(2, 8, 8, 2))
+    back = layer.back(tf.constant(pixels), matrix)
+    np.testing.assert_allclose(np.sum(drawn * pixels), np.sum(back * attributes))
+    assert placing.margin(matrix) == placing.margin(placing.sums(found))
+
+
+def test_in_front_of_a_background_parts_begin_opaque():
+    found = placing.read(tf.zeros((1, 4, 4, NUMBERS)), background=True)
+    covered = placing.cover(found, placing.spread(found)).numpy().reshape(8, 8, 4, 4)
+    along = np.array([1, 2, 2, 1])
+    np.testing.assert_allclose(
+        covered[1:5, 1:5, 1, 1], np.outer(along, along) / 8, atol=1e-6
+    )
+    plain = placing.read(numbers())
+    behind = placing.read(numbers(), background=True)
+    np.testing.assert_allclose(behind.opacity, plain.opacity + 0.125)
+
+
+def test_hard_presences_are_zero_or_one():
+    x = numbers()
+    odds = 2 + 3 * x.numpy().reshape(2, 16, NUMBERS)[..., 3]
+    x = x * np.where(np.arange(NUMBERS) == 3, 3.0, 1.0)
+    found = placing.read(x, hard=True)
+    np.testing.assert_array_equal(found.presence, odds > 0)
+    assert 0 < np.mean(found.presence) < 1
+    soft = placing.read(x)
+    for name in ("position", "scale", "depth", "opacity"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(soft, name))
+    assert (placing.read(0 * x, hard=True).presence.numpy() == 1).all()
+
+
+def test_in_training_they_are_drawn_by_their_chance_and_learn_straight_through():
+    random, count = np.random.default_rng(3), 4000
+    x = np.zeros((1, 4, 4, NUMBERS))
+    x[..., 3] = np.linspace(-5, 1, 16).reshape(4, 4)
+    x = tf.repeat(tf.constant(x), count, axis=0)
+    chances = tf.constant(random.uniform(size=(count, 16)))
+    stage = PlacingStage(chances=chances)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        drawn = placing.read(x, stage, hard=True).presence
+        total = tf.reduce_sum(drawn)
+    expected = 1 / (1 + np.exp(-2 - np.linspace(-5, 1, 16)))
+    assert set(np.unique(np.round(drawn, 12))) == {0, 1}
+    error = np.sqrt(expected * (1 - expected) / count)
+    assert (np.abs(np.mean(drawn, axis=0) - expected) < 4 * error).all()
+    noisy = 2 + np.linspace(-5, 1, 16) + np.log(chances) - np.log(1 - chances)
+    slope = 1 / (4 * np.cosh(noisy / 2) ** 2)
+    found = tape.gradient(total, x).numpy().reshape(count, 16, NUMBERS)
+    np.testing.assert_allclose(found[..., 3], slope, atol=1e-9)
+    assert not np.delete(found, 3, axis=2).any()
+    # Before parts learn, and by chances of exactly 0, nothing is undefined.
+    stage = PlacingStage(learns=tf.constant(0.0), chances=0 * chances)
+    assert (placing.read(0 * x, stage, hard=True).presence.numpy() == 1).all()
 
 
 def test_pulling_back_is_the_transpose():
@@ -170,7 +242,7 @@ def test_jitter_moves_positions_and_nothing_else():
 
 
 def test_no_part_gets_further_than_the_margin():
-    assert placing.margin(placement._tap_sums(4, 4)[None]) == 1
+    assert placing.margin(placement.tap_sums(4, 4)[None]) == 1
     furthest = 0
     for sign in (-40.0, 40.0):
         x = np.zeros((1, 4, 4, NUMBERS))

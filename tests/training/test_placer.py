@@ -31,10 +31,17 @@ def trainer_of(tiny_config, replicas=1, model=(), **train):
 LOCATED = {"latent_size": 16, "location_latents": True, "location_attention": True}
 
 
-@pytest.mark.parametrize("model", [{}, LOCATED], ids=["plain", "located"])
+BEHIND = {"presence": "hard", "background_attributes": 2}
+
+
+@pytest.mark.parametrize(
+    "model",
+    [pytest.param({}, marks=pytest.mark.long), {**LOCATED, **BEHIND}],
+    ids=["plain", "behind"],
+)
 def test_replicas_agree_and_a_resumed_run_goes_on_alike(tiny_config, model):
     terms = {"presence_target": 0.2, "presence_weight": 5.0, "placing_steps": 1}
-    terms |= {"model": model, "placing_shift": 0.5}
+    terms |= {"model": model, "placing_shift": 0.5, "presence_steps": 100}
     one, run = trainer_of(tiny_config, **terms)
     run([0, 1])
     half = saved(one)
@@ -55,7 +62,7 @@ def test_replicas_agree_and_a_resumed_run_goes_on_alike(tiny_config, model):
         for a, b in zip(whole[name], saved(again)[name], strict=True):
             np.testing.assert_array_equal(b, a, err_msg=name)
         for a, b in zip(whole[name], saved(two)[name], strict=True):
-            np.testing.assert_allclose(b, a, rtol=0, atol=5e-5, err_msg=name)
+            np.testing.assert_allclose(b, a, rtol=0, atol=5e-4, err_msg=name)
     for name in metrics:
         assert both[name] == pytest.approx(metrics[name], rel=1e-3, abs=1e-5), name
 
@@ -80,11 +87,36 @@ def test_only_fakes_are_jittered_and_all_in_another_way():
     assert 0.45 < one.max() <= 0.5
     assert np.abs(one - other).mean() > 0.2
     assert len(np.unique(one)) > 0.99 * one.size
-    stage = placer.of_reconstructions(step)
+    stage = placer.of_reconstructions(step, 64)
     assert stage.jitter is None
     assert float(stage.learns) == 1
-    assert float(placer.of_reconstructions(tf.constant(2, tf.int64)).learns) == 0
+    assert float(placer.of_reconstructions(tf.constant(2, tf.int64), 64).learns) == 0
     assert len(set(STREAMS.values())) == len(STREAMS)
+
+
+def test_chance_fades_and_the_target_grows():
+    placer = Placer(
+        *(Noise(0, range(BATCH)), 16, 8),
+        steps=10,
+        presence_target=0.5,
+        presence_weight=3.0,
+        presence_steps=9,
+        hard=True,
+    )
+    draw = tf.constant(7, tf.int64)
+    numbers = tf.zeros((BATCH, 4, 4, NUMBERS))
+    for step, settled in [(0, 0.0), (9, 0.0), (10, 0.1), (14, 0.5), (19, 1), (50, 1)]:
+        now = tf.constant(step, tf.int64)
+        assert float(placer.settled(now)) == pytest.approx(settled)
+        chances = placer.of_fakes(now, draw, BATCH).chances.numpy()
+        encoded = placer.of_reconstructions(now, BATCH).chances.numpy()
+        assert np.ptp(chances) == pytest.approx(1 - settled, abs=0.2 * (1 - settled))
+        assert (np.abs(chances - 0.5) <= (1 - settled) / 2 + 1e-6).all()
+        assert settled == 1 or np.abs(chances - encoded).mean() > 0.1 * (1 - settled)
+        loss = placer.loss(read(numbers, hard=True), now)
+        np.testing.assert_allclose(loss, settled * 3 * 0.5**2, rtol=1e-5)
+    soft = Placer(Noise(0, range(BATCH)), 16, 8)
+    assert soft.of_fakes(now, draw, BATCH).chances is None
 
 
 def test_the_trainer_jitters_what_the_critic_sees(tiny_config):
@@ -157,7 +189,7 @@ def test_shifts_are_whole_pixels_and_move_all_parts_alike():
     assert set(np.unique(shifts)) == {-2, -1, 0, 1, 2}
     assert np.abs(np.corrcoef(shifts.T)[0, 1]) < 0.3
     np.testing.assert_array_equal(placer.shifts(step, 64), shifts[:64])
-    stage = placer.of_reconstructions(step, placer.shifts(step, 64))
+    stage = placer.of_reconstructions(step, 64, placer.shifts(step, 64))
     np.testing.assert_array_equal(
         stage.jitter, np.repeat(shifts[:64, np.newaxis] / 4, 16, axis=1)
     )
@@ -173,7 +205,7 @@ def test_a_shifted_part_draws_where_the_image_is_shifted_to(tiny_config):
     plain = trainer.generator(latents)
     for by in ([1, 0], [0, -1], [-1, 1]):
         shifts = tf.constant([by] * BATCH) * cell
-        stage = trainer.drawer.placer.of_reconstructions(trainer.step, shifts)
+        stage = trainer.drawer.placer.of_reconstructions(*(trainer.step, BATCH, shifts))
         drawn, _placing = trainer.generator.draw(latents, placing_stage=stage)
         differences = {}
         for sign in (1, -1):
