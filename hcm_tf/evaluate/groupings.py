@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hcm_tf.explain import attribution, grouping, placed_parts
+from hcm_tf.explain import absence, attribution, grouping, placed_parts
 from hcm_tf.explain.decoder import Decoder, Recording
 from hcm_tf.metrics.linkage import Merges
 
@@ -32,6 +32,11 @@ class Drawn:
     def locations(self) -> np.ndarray:
         """What each location draws, see `attribution.location_pictures`."""
         return attribution.location_pictures(self.decoder, self.recording)
+
+    @functools.cached_property
+    def losses(self) -> np.ndarray:
+        """What is lost without each part that is placed, see `absence.changes`."""
+        return absence.changes(self.decoder, self.recording)
 
     @functools.cached_property
     def attributes(self) -> np.ndarray:
@@ -99,6 +104,7 @@ PLACED: dict[str, Grouping] = {
     "by placed part": lambda drawn, segments: placed_parts.labels(
         drawn.recording.placing, len(drawn.recording.image)
     ),
+    "by absence": lambda drawn, segments: absence.labels(drawn.losses),
 }
 # Of random weights too. Their placed parts cover nothing, and units of 8x8 take longer
 # than all the others together.

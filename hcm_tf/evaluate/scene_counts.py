@@ -7,7 +7,7 @@ import numpy as np
 from hcm_tf.evaluate import scene_objects
 from hcm_tf.evaluate.groupings import Drawn
 from hcm_tf.evaluate.scene_scores import Summary, summary
-from hcm_tf.explain import placed_parts
+from hcm_tf.explain import absence, placed_parts
 
 # Of which a bright spot is an object: on the others colours and pieces touch, or are
 # darker than the background.
@@ -31,6 +31,9 @@ def counters(recipe: str, *, placed: bool) -> dict[str, Counter]:
     if placed:
         found["placed parts"] = lambda drawn: int(
             placed_parts.present(drawn.recording.placing).sum()
+        )
+        found["parts that are missed"] = lambda drawn: int(
+            absence.missed(drawn.losses).sum()
         )
     if recipe in BRIGHT:
         found["bright spots of the input"] = lambda drawn: bright_spots(drawn.image)

@@ -7,14 +7,13 @@ that all that changes elsewhere is what they draw elsewhere; decided anew, the l
 above may change anything.
 """
 
-import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from hcm_tf.evaluate.groupings import Drawn
-from hcm_tf.explain import edits, grouping, placed_parts
+from hcm_tf.explain import absence, edits, grouping, placed_parts
 from hcm_tf.explain.decoder import Decoder, Recording
 
 EDITS = ("removed", "moved", "exchanged")
@@ -29,7 +28,7 @@ class Part(NamedTuple):
 
     cells: row and column of each in the 4x4 grid, in their order.
     overlap: intersection over union of their segment with the object's mask.
-    placed: whether the segment is that of a placed part, or that of locations.
+    placed: whether the segment is that of placed parts, or that of locations.
     """
 
     cells: Cells
@@ -40,9 +39,9 @@ class Part(NamedTuple):
 def best_part(drawn: Drawn, mask: np.ndarray) -> Part:
     """The locations that cover an object best, of what a scene is drawn again by.
 
-    Either those of which the segments `grouping.by_location` are the best union, of all
-    unions that there are, or, where parts are placed freely, the one placed part whose
-    segment is better (`placed_parts.labels`).
+    Those of which the segments `grouping.by_location` are the best union, of all unions
+    that there are, or, where parts are placed freely, those of the better union of the
+    segments of `absence.labels`.
 
     Args:
         drawn: the scene.
@@ -53,14 +52,11 @@ def best_part(drawn: Drawn, mask: np.ndarray) -> Part:
     found = Part(*_best_union(owner, mask, side), placed=False)
     if drawn.recording.placing is None:
         return found
-    labels = placed_parts.labels(drawn.recording.placing, len(drawn.recording.image))
-    labels = grouping.enlarged(labels, size)
-    for number in np.unique(labels[labels > 0]):
-        segment = labels == number
-        overlap = float((segment & mask).sum() / (segment | mask).sum())
-        if overlap > found.overlap:
-            found = Part((_cell(number - 1, side),), overlap, placed=True)
-    return found
+    # The background, 0, as what lies behind all locations.
+    labels = grouping.enlarged(absence.labels(drawn.losses), size)
+    owner = (labels - 1) % (side**2 + 1)
+    parts = Part(*_best_union(owner, mask, side), placed=True)
+    return max(found, parts, key=lambda part: part.overlap)
 
 
 def _best_union(owner: np.ndarray, mask: np.ndarray, side: int) -> tuple[Cells, float]:
@@ -69,11 +65,14 @@ def _best_union(owner: np.ndarray, mask: np.ndarray, side: int) -> tuple[Cells, 
     The best of all unions holds those of which more than some part lies in the mask: so
     it is among the first n by that part, for one n.
     """
-    present, areas = np.unique(owner, return_counts=True)
+    # What lies behind them, if anything does, is no location.
+    present, areas = np.unique(owner[owner < side**2], return_counts=True)
     inside = np.array([np.count_nonzero(mask[owner == one]) for one in present])
     order = np.argsort(-inside / areas, kind="stable")
     both = np.cumsum(inside[order])
     overlaps = both / (mask.sum() + np.cumsum(areas[order]) - both)
+    if not len(overlaps):
+        return ((0, 0),), 0.0
     count = int(np.argmax(overlaps)) + 1
     cells = sorted(_cell(number, side) for number in present[order[:count]])
     return tuple(cells), float(overlaps[count - 1])
@@ -88,8 +87,11 @@ def removed(
 ) -> np.ndarray:
     """The image before tanh without what these locations draw.
 
-    Placed parts are off, but what they hid stays hidden: see `explain.edits`.
+    Placed parts are absent, and what they hid is seen: see `edits.rearrange`.
     """
+    if recording.placing is not None:
+        rest = placed_parts.absent(recording.placing, cells)
+        return edits.rearrange(decoder, recording, rest, new_gates=new_gates).after
     part = edits.at_cells(recording, 0, list(cells))
     return edits.remove(decoder, recording, part, new_gates=new_gates).after
 
@@ -104,8 +106,8 @@ def moved(
 ) -> np.ndarray:
     """The image before tanh with what these locations draw elsewhere.
 
-    Placed parts get another place, as of `edits.displace`; on the grid their picture is
-    cut out and pasted, or, decided anew, their code moves to other locations, as of
+    Placed parts get another place, as of `edits.rearrange`; on the grid their picture
+    is cut out and pasted, or, decided anew, their code moves to other locations, as of
     `edits.move`.
 
     Args:
@@ -117,12 +119,8 @@ def moved(
         return edits.move(decoder, recording, part, *step, new_gates=new_gates).after
     # A location of the 4x4 grid is two cells of the 8x8 map.
     rows, columns = (2.0 * one for one in step)
-    gates = edits.all_displaced_gates(recording, cells, rows, columns)
-    code = recording.codes[0][np.newaxis]
-    if new_gates:
-        return decoder.redraw(0, code, gates[0].placed)[0]
-    elsewhere = dataclasses.replace(recording, gates=gates)
-    return decoder.replay(elsewhere, 0, code)[0]
+    elsewhere = placed_parts.displaced(recording.placing, cells, rows, columns)
+    return edits.rearrange(decoder, recording, elsewhere, new_gates=new_gates).after
 
 
 def exchanged(
@@ -135,8 +133,17 @@ def exchanged(
 ) -> np.ndarray:
     """The image before tanh with what these locations draw in another image instead.
 
-    With recorded gates the donor's part comes with the donor's place, if it has one.
+    Placed parts come with their places, and what lies behind them stays.
     """
+    if recording.placing is not None:
+        places = placed_parts.exchanged(recording.placing, donor.placing, cells)
+        parts = slice(decoder.generator.background_attributes, None)
+        rows, columns = zip(*cells, strict=True)
+        code = recording.codes[0].copy()
+        code[rows, columns, parts] = donor.codes[0][rows, columns, parts]
+        return edits.rearrange(
+            decoder, recording, places, code=code, new_gates=new_gates
+        ).after
     part = edits.at_cells(donor, 0, list(cells))
     if not part[0].count:
         return removed(decoder, recording, cells, new_gates=new_gates)

@@ -114,13 +114,19 @@ def location_pictures(decoder: Decoder, recording: Recording) -> np.ndarray:
     """What the attributes of each location draw together, before tanh.
 
     Returns:
-        `(locations, size, size, channels)`, row by row of the grid; they sum to the
-        image before tanh.
+        `(locations, size, size, channels)`, row by row of the grid, and behind them
+        what the background's attributes draw, if there are any; they sum to the image
+        before tanh.
     """
     code = recording.codes[0]
     rows, columns, basis = code.shape
     alone = np.eye(rows * columns, dtype=code.dtype)[..., np.newaxis]
     codes = (alone * code.reshape(-1, basis)).reshape(-1, rows, columns, basis)
+    if own := decoder.generator.background_attributes:
+        codes[..., :own] = 0
+        behind = np.zeros_like(codes[:1])
+        behind[..., :own] = code[..., :own]
+        codes = np.concatenate([codes, behind])
     return decoder.replay(recording, 0, codes)
 
 

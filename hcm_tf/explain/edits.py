@@ -5,20 +5,27 @@ gates an edit is exact: everything else stays as it is, and the difference is th
 part's own picture. With new gates the levels above decide again, so that the rest of
 the picture may adapt. Where parts are placed freely, a location's place is no part of
 its code: whatever is edited, parts are drawn where the picture has them, but for
-`displace`, which moves one.
+`displace`, which moves one, and `rearrange`.
 """
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 
+from hcm_tf.explain import placed_parts
 from hcm_tf.explain.attribution import shares
 from hcm_tf.explain.decoder import Decoder, Recording
 from hcm_tf.explain.tree import BREADTH, Tree, edges
 from hcm_tf.explain.units import Units, active_units
 from hcm_tf.networks.blocks import BlockGates
-from hcm_tf.operations.placing import cover, shown, spread, visibility
+from hcm_tf.operations.placing import (
+    TAPS,
+    Placing,
+    cover,
+    shown,
+    spread,
+    visibility,
+)
 
 # Level -> its units that belong to the part.
 Part = dict[int, Units]
@@ -189,30 +196,51 @@ def displaced_gates(
     recording: Recording, location: tuple[int, int], rows: float, columns: float
 ) -> tuple[BlockGates, ...]:
     """The recorded gates with one location's part elsewhere; see `displace`."""
-    return all_displaced_gates(recording, [location], rows, columns)
-
-
-def all_displaced_gates(
-    recording: Recording,
-    locations: Sequence[tuple[int, int]],
-    rows: float,
-    columns: float,
-) -> tuple[BlockGates, ...]:
-    """The recorded gates with the parts of several locations as far elsewhere."""
     if recording.placing is None:
         raise ValueError("Parts can be displaced only where `placement` is free.")
-    side = recording.codes[0].shape[1]
-    indices = [row * side + column for row, column in locations]
     placing = recording.placing
-    offset = np.zeros_like(placing.position)
-    offset[0, indices] = rows, columns
     alone = spread(placing)
     visible = visibility(placing, cover(placing, alone))
-    moved = spread(placing._replace(position=placing.position + offset))
-    own = np.zeros((1, 1, side**2, 1), bool)
-    own[0, 0, indices] = True
-    placed = np.asarray(shown(np.where(own, moved, alone), visible))
+    moved = spread(placed_parts.displaced(placing, [location], rows, columns))
+    own = np.zeros((1, 1, placing.scale.shape[1], 1), bool)
+    own[0, 0, placed_parts.indices(placing, [location])] = True
+    placed = np.array(recording.placed)  # Behind the parts' half, the background's.
+    placed[..., : placed.shape[1] // 4 * TAPS] = shown(
+        np.where(own, moved, alone), visible
+    )
     return (recording.gates[0]._replace(placed=placed), *recording.gates[1:])
+
+
+def rearrange(
+    decoder: Decoder,
+    recording: Recording,
+    placing: Placing,
+    *,
+    code: np.ndarray | None = None,
+    new_gates: bool = False,
+) -> Edit:
+    """Draws a picture's parts at other places, in other sizes, or without some.
+
+    Unlike `displace` all that follows from places is made anew: what a part no longer
+    hides is seen again, the background too, and what it hides now is not. With recorded
+    gates the levels above decide as if nothing had moved.
+
+    Args:
+        placing: of one image, such as `placed_parts.displaced` or `.absent` make.
+        code: of the attributes, `(4, 4, attributes)`; None: the picture's.
+
+    Raises:
+        ValueError: the generator places its parts on a grid.
+    """
+    if recording.placing is None:
+        raise ValueError("Parts can be rearranged only where `placement` is free.")
+    code = (recording.codes[0] if code is None else code)[np.newaxis]
+    placed = np.asarray(decoder.generator.sums(placing))
+    if new_gates:
+        return Edit(recording.logits, decoder.redraw(0, code, placed)[0])
+    gates = (recording.gates[0]._replace(placed=placed), *recording.gates[1:])
+    elsewhere = dataclasses.replace(recording, gates=gates)
+    return Edit(recording.logits, decoder.replay(elsewhere, 0, code)[0])
 
 
 def transplant(

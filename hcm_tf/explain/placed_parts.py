@@ -7,6 +7,7 @@ was placed, is the grouping by location (`grouping.by_location`).
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -66,6 +67,53 @@ def labels(placed: Placing, size: int) -> np.ndarray:
         int64 `(size, size)`: 0 for the background, 1 + l for the part of location l.
     """
     return np.argmax(masks(placed, size), axis=0)
+
+
+def indices(placed: Placing, cells: Sequence[tuple[int, int]]) -> list[int]:
+    """The numbers of locations, of their rows and columns in the 4x4 grid."""
+    side = math.isqrt(placed.scale.shape[1])
+    return [row * side + column for row, column in cells]
+
+
+def displaced(
+    placed: Placing, cells: Sequence[tuple[int, int]], rows: float, columns: float
+) -> Placing:
+    """With the parts of some locations elsewhere.
+
+    Args:
+        placed: of one image.
+        cells: row and column of each location in the 4x4 grid.
+        rows: cells of the 8x8 map, down; fractions are read between pixels.
+        columns: to the right.
+    """
+    position = np.array(placed.position)
+    position[0, indices(placed, cells)] += rows, columns
+    return placed._replace(position=position)
+
+
+def absent(placed: Placing, cells: Sequence[tuple[int, int]]) -> Placing:
+    """Without the parts of some locations; arguments as of `displaced`."""
+    presence = np.array(placed.presence)
+    presence[0, indices(placed, cells)] = 0
+    return placed._replace(presence=presence)
+
+
+def exchanged(
+    placed: Placing, donor: Placing, cells: Sequence[tuple[int, int]]
+) -> Placing:
+    """With the places of some locations' parts those of another image's.
+
+    Args:
+        placed, cells: as of `displaced`.
+        donor: of the other image.
+    """
+    chosen = indices(placed, cells)
+    fields = []
+    for own, other in zip(placed, donor, strict=True):
+        field = np.array(own)
+        field[0, chosen] = np.asarray(other)[0, chosen]
+        fields.append(field)
+    return Placing(*fields)
 
 
 def _present(placed: Placing, found: np.ndarray) -> np.ndarray:

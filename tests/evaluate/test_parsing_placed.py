@@ -13,14 +13,14 @@ from hcm_tf.config import DataConfig
 from hcm_tf.data import load_scenes
 from hcm_tf.evaluate import groupings, parsing, scene_counts, scene_scores
 from hcm_tf.evaluate.__main__ import main
-from hcm_tf.explain import edits, grouping, placed_parts
+from hcm_tf.explain import absence, edits, grouping, placed_parts
 from hcm_tf.metrics.segmentation import best_overlap
 from hcm_tf.runs import checkpoint
 
 DATA = DataConfig(dataset="scenes/binarized")
 COUNT = 3
 SCENES = load_scenes(DATA, COUNT)
-NAME = "by placed part"
+NAME, ABSENCE = "by placed part", "by absence"
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_placed_parts_are_scored_and_counted(run, latents, drawn):
         segments=4,
         counters=scene_counts.counters("textured", placed=True),
     )
-    assert list(found.scores) == [NAME]
+    assert list(found.scores) == [NAME, ABSENCE]
     for number, (scene, one) in enumerate(zip(SCENES, drawn, strict=True)):
         placed = one.recording.placing
         labels = grouping.enlarged(placed_parts.labels(placed, 32), 64)
@@ -70,6 +70,12 @@ def test_placed_parts_are_scored_and_counted(run, latents, drawn):
         assert (
             found.counts["placed parts"][number] == placed_parts.present(placed).sum()
         )
+        changes = absence.changes(one.decoder, one.recording)
+        labels = grouping.enlarged(absence.labels(changes), 64)
+        np.testing.assert_array_equal(found.labels[ABSENCE][number], labels)
+        areas = [np.mean(alone > 0.5) for alone in changes[:16]]
+        large = sum(area > 0.01 for area in areas)
+        assert found.counts["parts that are missed"][number] == large
     assert len(np.unique(found.labels[NAME])) > 3
     assert max(found.counts["placed parts"]) > 1
 
@@ -129,7 +135,7 @@ def test_the_command_writes_the_row_the_counts_and_the_diagnosis(parsed):
     assert f"| {run_dir.name} | {NAME} | " in told
 
 
-def test_the_picture_has_a_column_of_placed_parts(parsed):
+def test_the_picture_has_columns_of_placed_parts(parsed):
     pixels = np.asarray(PIL.Image.open(parsed[0] / "parsing.png"))
-    columns = 3 + len(groupings.GROUPINGS) + 1
+    columns = 3 + len(groupings.GROUPINGS) + len(groupings.PLACED)
     assert pixels.shape[1] == 2 * (64 + 2) * columns - 4

@@ -72,11 +72,12 @@ def test_what_is_counted_depends_on_the_run_and_on_the_scenes():
     def names(recipe, placed):
         return list(scene_counts.counters(recipe, placed=placed))
 
+    parts = ["placed parts", "parts that are missed"]
     spots = ["bright spots of the input", "bright spots of the reconstruction"]
     for recipe in ("binarized", "fashion_items"):
-        assert names(recipe, True) == ["placed parts", *spots]
+        assert names(recipe, True) == [*parts, *spots]
         assert names(recipe, False) == spots
-    assert names("textured", True) == ["placed parts"]
+    assert names("textured", True) == parts
     assert names("textured", False) == []
 
 

@@ -13,6 +13,7 @@ from hcm_tf.evaluate.groupings import Drawn
 from hcm_tf.evaluate.scene_edits import Part
 from hcm_tf.explain import edits
 from hcm_tf.explain.decoder import Decoder
+from hcm_tf.operations.placing import Placing
 from hcm_tf.runs import checkpoint
 
 DATA = DataConfig(dataset="scenes/binarized")
@@ -20,8 +21,10 @@ COUNT = 3
 SCENES = load_scenes(DATA, COUNT)
 
 
-def drawn_by(config, placement):
-    model = dataclasses.replace(config.model, image_channels=1, placement=placement)
+def drawn_by(config, placement, **fields):
+    model = dataclasses.replace(
+        config.model, image_channels=1, placement=placement, **fields
+    )
     run = checkpoint.untrained(dataclasses.replace(config, model=model), seed=1)
     if placement == "free":
         kernel = run.generator.placing.kernel
@@ -38,9 +41,9 @@ def grid(tiny_config):
 
 
 @pytest.fixture(scope="module")
-def free(tiny_config):
-    """Parts that are anywhere, and hide each other."""
-    return drawn_by(tiny_config, "free")
+def behind(tiny_config):
+    """Parts that are anywhere, hide each other, and a background behind them."""
+    return drawn_by(tiny_config, "free", background_attributes=2)
 
 
 def test_change_and_leakage_by_hand():
@@ -102,9 +105,8 @@ def test_where_nothing_else_is_drawn_nothing_leaks(grid):
     assert leaking.others > 1e-5
 
 
-@pytest.mark.parametrize("kind", ["grid", "free"])
-def test_recorded_edits_are_sums_of_pictures(kind, request):
-    one, other, _ = request.getfixturevalue(kind)
+def test_recorded_edits_are_sums_of_pictures(grid):
+    one, other, _ = grid
     decoder, recording, donor = one.decoder, one.recording, other.recording
     cells = ((1, 1), (2, 1))
     logits = recording.logits
@@ -116,20 +118,59 @@ def test_recorded_edits_are_sums_of_pictures(kind, request):
     theirs = other.locations[[5, 9]].sum(axis=0)
     np.testing.assert_allclose(swapped, logits - own + theirs, **close)
     moved = scene_edits.moved(decoder, recording, cells, (0, 1), new_gates=False)
-    if kind == "grid":
-        expected = logits - own + edits.shift(own, 0, 8)
-    else:
-        alone = [
-            edits.displace(decoder, recording, cell, 0.0, 2.0).after - logits
-            for cell in cells
-        ]
-        expected = logits + sum(alone)
-        # One location is `displace` itself, decided anew too.
-        anew = scene_edits.moved(decoder, recording, cells[:1], (0, 1), new_gates=True)
-        same = edits.displace(decoder, recording, (1, 1), 0.0, 2.0, new_gates=True)
-        np.testing.assert_allclose(anew, same.after, **close)
-    np.testing.assert_allclose(moved, expected, **close)
+    np.testing.assert_allclose(moved, logits - own + edits.shift(own, 0, 8), **close)
     assert np.abs(moved - logits).max() > 1000 * close["atol"]
+
+
+@pytest.mark.parametrize("new_gates", [False, True])
+def test_edits_of_placed_parts_are_of_places(behind, new_gates):
+    """By the numbers that the places are read from, changed by hand."""
+    one, other, _ = behind
+    decoder, recording, donor = one.decoder, one.recording, other.recording
+    cells, located = ((1, 1), (2, 1)), [5, 9]
+    anew = {"new_gates": new_gates}
+    found = {
+        "removed": scene_edits.removed(decoder, recording, cells, **anew),
+        "moved": scene_edits.moved(decoder, recording, cells, (0, 1), **anew),
+        "exchanged": scene_edits.exchanged(decoder, recording, cells, donor, **anew),
+    }
+    generator, placing = decoder.generator, recording.placing
+
+    def drawn(code=recording.codes[0], **fields):
+        changed = dict(placing._asdict())
+        for name, values in fields.items():
+            changed[name] = np.array(changed[name])
+            changed[name][0, located] = values
+        matrix = np.asarray(generator.sums(Placing(**changed)))
+        if new_gates:
+            return decoder.redraw(0, code[np.newaxis], matrix)[0]
+        gates = (recording.gates[0]._replace(placed=matrix), *recording.gates[1:])
+        return generator.replay(0, code[np.newaxis], gates)[0]
+
+    right = np.array(placing.position)[0, located] + [0.0, 2.0]
+    code = np.array(recording.codes[0])
+    code[[1, 2], 1, 2:] = donor.codes[0][[1, 2], 1, 2:]
+    theirs = {
+        name: np.asarray(values)[0, located]
+        for name, values in donor.placing._asdict().items()
+    }
+    expected = {
+        "removed": drawn(presence=0),
+        "moved": drawn(position=right),
+        "exchanged": drawn(code, **theirs),
+    }
+    scale = np.abs(recording.logits).max()
+    for name, logits in found.items():
+        np.testing.assert_allclose(logits, expected[name], rtol=0, atol=1e-5 * scale)
+        assert np.abs(logits - recording.logits).max() > 1e-2 * scale
+    # What a part hid is seen again: of a whole scene's parts, the background alone.
+    every = tuple((row, column) for row in range(4) for column in range(4))
+    rest = scene_edits.removed(decoder, recording, every, new_gates=True)
+    alone = np.zeros_like(recording.codes[0])
+    alone[..., :2] = recording.codes[0][..., :2]
+    none = placing._replace(presence=np.zeros_like(placing.presence))
+    behind_all = decoder.redraw(0, alone[np.newaxis], generator.sums(none))[0]
+    np.testing.assert_allclose(rest, behind_all, rtol=0, atol=1e-5 * scale)
 
 
 def test_an_object_moves_to_where_it_meets_least():
@@ -166,7 +207,7 @@ def test_the_control_edits_other_locations():
     assert len(scene_edits.others(every[:10], 4, random)) == 6
 
 
-@pytest.mark.parametrize("kind", ["grid", "free"])
+@pytest.mark.parametrize("kind", ["grid", "behind"])
 def test_every_object_of_every_scene_is_edited(kind, request):
     drawn = request.getfixturevalue(kind)
     edited = scene_leakage.edit_scenes(SCENES, drawn, seed=0)

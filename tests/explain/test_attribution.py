@@ -1,9 +1,13 @@
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
+from explain_helpers import SMALL, record
 
 from hcm_tf.explain import attribution
+from hcm_tf.explain.decoder import Decoder
+from hcm_tf.networks import build_generator
 
 
 def test_units_sum_to_the_image_at_every_level(recorded):
@@ -64,6 +68,26 @@ def test_pictures_of_locations_are_those_of_their_attributes(recorded):
     assert attribution.relative_error(whole, recording.logits) <= 1e-5
     alone = np.zeros_like(recording.codes[0])
     alone[2, 1] = recording.codes[0][2, 1]
+    expected = decoder.replay(recording, 0, alone[None])[0]
+    assert attribution.relative_error(pictures[9], expected) <= 1e-5
+
+
+def test_behind_the_locations_is_the_background():
+    keras.utils.set_random_seed(0)
+    behind = {"placement": "free", "background_attributes": 3}
+    generator = build_generator(dataclasses.replace(SMALL["sparse"], **behind))
+    decoder = Decoder(generator, progress=False)
+    recording = record(decoder)[0]
+    pictures = attribution.location_pictures(decoder, recording)
+    assert len(pictures) == 17
+    whole = pictures.sum(axis=0)
+    assert attribution.relative_error(whole, recording.logits) <= 1e-5
+    alone = np.array(recording.codes[0])
+    alone[..., 3:] = 0
+    expected = decoder.replay(recording, 0, alone[None])[0]
+    assert attribution.relative_error(pictures[16], expected) <= 1e-5
+    alone = np.zeros_like(recording.codes[0])
+    alone[2, 1, 3:] = recording.codes[0][2, 1, 3:]
     expected = decoder.replay(recording, 0, alone[None])[0]
     assert attribution.relative_error(pictures[9], expected) <= 1e-5
 
