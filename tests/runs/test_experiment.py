@@ -58,6 +58,7 @@ def test_trained_networks_are_read_back(finished):
     assert run.generator(np.zeros((2, 6), "float32")).shape == (2, 32, 32, 3)
 
 
+@pytest.mark.long
 def test_one_two_and_four_replicas_write_the_same_weights(folder, tmp_path):
     """Of everything that is saved, after steps on the same batches of 16."""
     for replicas in (1, 2, 4):
