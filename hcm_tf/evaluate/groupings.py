@@ -34,7 +34,7 @@ class Drawn:
         return attribution.location_pictures(self.decoder, self.recording)
 
     @functools.cached_property
-    def losses(self) -> np.ndarray:
+    def absences(self) -> np.ndarray:
         """What is lost without each part that is placed, see `absence.changes`."""
         return absence.changes(self.decoder, self.recording)
 
@@ -104,7 +104,7 @@ PLACED: dict[str, Grouping] = {
     "by placed part": lambda drawn, segments: placed_parts.labels(
         drawn.recording.placing, len(drawn.recording.image)
     ),
-    "by absence": lambda drawn, segments: absence.labels(drawn.losses),
+    "by absence": lambda drawn, segments: absence.labels(drawn.absences),
 }
 # Of random weights too. Their placed parts cover nothing, and units of 8x8 take longer
 # than all the others together.

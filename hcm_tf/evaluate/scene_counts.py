@@ -33,7 +33,7 @@ def counters(recipe: str, *, placed: bool) -> dict[str, Counter]:
             placed_parts.present(drawn.recording.placing).sum()
         )
         found["parts that are missed"] = lambda drawn: int(
-            absence.missed(drawn.losses).sum()
+            absence.missed(drawn.absences).sum()
         )
     if recipe in BRIGHT:
         found["bright spots of the input"] = lambda drawn: bright_spots(drawn.image)

@@ -3,8 +3,8 @@
 An edit is of a group of locations: that of which the segments, found by parsing, cover
 the object's true mask best. Which group that is, is read off the truth; what the edit
 then does is not. With recorded gates it is exact in the picture of these locations, so
-that all that changes elsewhere is what they draw elsewhere; decided anew, the levels
-above may change anything.
+that all that changes elsewhere is what they draw elsewhere and, where parts are placed
+freely, what they hid or hide now; decided anew, the levels above may change anything.
 """
 
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ def best_part(drawn: Drawn, mask: np.ndarray) -> Part:
     if drawn.recording.placing is None:
         return found
     # The background, 0, as what lies behind all locations.
-    labels = grouping.enlarged(absence.labels(drawn.losses), size)
+    labels = grouping.enlarged(absence.labels(drawn.absences), size)
     owner = (labels - 1) % (side**2 + 1)
     parts = Part(*_best_union(owner, mask, side), placed=True)
     return max(found, parts, key=lambda part: part.overlap)
@@ -71,7 +71,7 @@ def _best_union(owner: np.ndarray, mask: np.ndarray, side: int) -> tuple[Cells, 
     order = np.argsort(-inside / areas, kind="stable")
     both = np.cumsum(inside[order])
     overlaps = both / (mask.sum() + np.cumsum(areas[order]) - both)
-    if not len(overlaps):
+    if not len(overlaps):  # Nobody is there: all locations cover it as badly.
         return ((0, 0),), 0.0
     count = int(np.argmax(overlaps)) + 1
     cells = sorted(_cell(number, side) for number in present[order[:count]])

@@ -205,7 +205,7 @@ def displaced_gates(
     own = np.zeros((1, 1, placing.scale.shape[1], 1), bool)
     own[0, 0, placed_parts.indices(placing, [location])] = True
     placed = np.array(recording.placed)  # Behind the parts' half, the background's.
-    placed[..., : placed.shape[1] // 4 * TAPS] = shown(
+    placed[..., : TAPS * placing.scale.shape[1]] = shown(
         np.where(own, moved, alone), visible
     )
     return (recording.gates[0]._replace(placed=placed), *recording.gates[1:])

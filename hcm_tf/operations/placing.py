@@ -102,7 +102,8 @@ def read(
     """The placing that the numbers of each location mean.
 
     Args:
-        numbers: `(batch, height, width, NUMBERS)`; all zero: the grid.
+        numbers: `(batch, height, width, NUMBERS)`; all zero: the grid, but for
+            opacities in front of a background.
         stage: of training; None when sampling.
         hard: a presence is 0 or 1.
         background: there is one, which parts hide from the start.
