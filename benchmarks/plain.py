@@ -18,8 +18,12 @@ class PublishedConv2D(UpsampledConv2D):
     call, which the published network has no need to do.
     """
 
-    def __init__(self, filters: int, most: int, *args: Any, **kwargs: Any) -> None:
-        super().__init__(filters, *args, **kwargs)
+    def __init__(
+        self, filters: int, most: int, background: int = 0, **kwargs: Any
+    ) -> None:
+        if background:
+            raise ValueError("The published network has no background.")
+        super().__init__(filters, **kwargs)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         batch, height, width, attributes = input_shape
