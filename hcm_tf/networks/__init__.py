@@ -1,9 +1,10 @@
 """Generator, encoder and critic, each built from a model configuration."""
 
 from hcm_tf.config import ModelConfig
+from hcm_tf.networks.composition import Trace
 from hcm_tf.networks.critic import Critic
 from hcm_tf.networks.encoder import Encoder
-from hcm_tf.networks.generator import Generator, Trace
+from hcm_tf.networks.generator import Generator
 
 __all__ = [
     "Critic",
