@@ -27,7 +27,8 @@ def measure(
     Returns:
         JSON values: `spread`, the standard deviation of a location's positions over
         images, in cells of the 8x8 map (root of the mean square over locations and
-        directions); `presence`, the mean, and `scale_spread`, that of the scales;
+        directions), and `scale_spread`, that of the scales, both weighted by presence,
+        since what is absent is nowhere; `presence`, the mean;
         `covered`, how much of an image its parts cover, in [0, 1], on average;
         `error`, the mean squared error, `error_at_home`, with all positions 0 and
         everything above decided anew, and `ratio`, the latter over the former.
@@ -52,11 +53,20 @@ def measure(
     as_is, at_home = np.concatenate(errors, axis=1).mean(axis=1, dtype="float64")
     position, scale, presence, masks = map(np.concatenate, zip(*found, strict=True))
     return {
-        "spread": float(np.sqrt(np.mean(np.var(position, axis=0)))),
-        "scale_spread": float(np.sqrt(np.mean(np.var(scale, axis=0)))),
+        "spread": _deviation(position, presence),
+        "scale_spread": _deviation(scale[..., np.newaxis], presence),
         "presence": float(np.mean(presence)),
         "covered": float(np.mean(np.sum(masks, axis=2))),
         "error": float(as_is),
         "error_at_home": float(at_home),
         "ratio": float(at_home / as_is) if as_is > 0 else 1.0,
     }
+
+
+def _deviation(values: np.ndarray, presence: np.ndarray) -> float:
+    """Of values `(n, locations, numbers)` from their location's mean, weighted."""
+    weights = np.asarray(presence, "float64")[..., np.newaxis]
+    total = weights.sum(axis=0)
+    means = (weights * values).sum(axis=0) / np.where(total > 0, total, 1)
+    squares = np.square(values - means).mean(axis=-1, keepdims=True)
+    return float(np.sqrt((weights * squares).sum() / max(total.sum(), 1e-12)))

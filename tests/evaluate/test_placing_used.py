@@ -31,9 +31,15 @@ def test_numbers_are_those_of_the_placing(run):
     noisy = np.clip(images + 0.02, -1, 1)
     found = placing.measure(run, noisy, latents, batch=3)
     trace = run.generator.trace(latents)
-    position = np.asarray(trace.placing.position)
+    position, presence = map(
+        np.asarray, (trace.placing.position, trace.placing.presence)
+    )
+    squares = 0
+    for at, weight in zip(np.moveaxis(position, 1, 0), presence.T, strict=True):
+        away = at - np.average(at, axis=0, weights=weight)
+        squares += np.sum(weight[:, np.newaxis] * np.square(away))
     assert found["spread"] == pytest.approx(
-        np.sqrt(np.mean(np.square(position - position.mean(axis=0)))), rel=1e-4
+        np.sqrt(squares / (2 * presence.sum())), rel=1e-4
     )
     assert found["spread"] > 0.3
     assert found["presence"] == pytest.approx(np.mean(trace.placing.presence))
@@ -45,6 +51,17 @@ def test_numbers_are_those_of_the_placing(run):
     seen = covered * visibility(trace.placing, covered)
     assert found["covered"] == pytest.approx(np.mean(np.sum(seen, axis=2)), rel=1e-4)
     assert 0.05 < found["covered"] < 1
+
+
+def test_what_is_absent_is_nowhere():
+    """Positions of parts that are not there count for nothing."""
+    random = np.random.default_rng(3)
+    position = random.normal(size=(5, 4, 2))
+    presence = np.zeros((5, 4))
+    assert placing._deviation(position, presence) == 0
+    presence[1:3, 0] = 1
+    expected = np.sqrt(np.mean(np.square(position[1, 0] - position[2, 0]) / 4))
+    assert placing._deviation(position, presence) == pytest.approx(expected)
 
 
 def test_parts_that_stay_at_home_are_decoration(run, make_run, tiny_config):
