@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from cpp_loader import CppModel
+from other_runtimes import READERS, read
 
 from export import conversion, quality, saved_model
 from export.signatures import device_signatures
@@ -56,6 +57,20 @@ def test_the_loader_draws_and_explains_the_same(placed_run, tmp_path, portable):
         np.testing.assert_allclose(np.tanh(logits), expected, atol=1e-4)
     finally:
         model.close()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("runtime", list(READERS))
+def test_other_runtimes_draw_the_same(placed_run, tmp_path, runtime):
+    run = checkpoint.load(placed_run)
+    latents = [run.prior.from_seeds(SEEDS[:rows]).numpy() for rows in (3, 1)]
+    generator, _ = saved_model.export(placed_run, tmp_path / "models", portable=True)
+    out, finished = read(runtime, generator, tmp_path, latents)
+    assert finished.returncode == 0, finished.stderr[-2000:]
+    for latent, answer in zip(latents, np.load(out).values(), strict=True):
+        expected = run.generator(latent).numpy()
+        np.testing.assert_allclose(answer, expected, rtol=0, atol=1e-5)
+        assert np.std(expected) > 1e-2
 
 
 def test_on_a_device_it_is_made_of_builtins(placed_run):
