@@ -34,6 +34,7 @@ SPARSITIES = (
 
 PLACEMENTS = ("grid", "free")
 PRESENCES = ("soft", "hard")
+OPACITIES = ("own", "shared")
 
 # Fields with several values, and the type of each; of words there may be none.
 LISTS = {tuple[float, ...]: float, tuple[str, ...]: str}
@@ -229,6 +230,12 @@ class ModelConfig:
         "1.14) or hard (there or not, drawn by chance in training).",
         choices=PRESENCES,
     )
+    opacity: str = _field(
+        "own",
+        "Of --placement=free: of the nine taps of a part, own (each location says what "
+        "its part hides, and so where it is) or shared (one pattern of all parts).",
+        choices=OPACITIES,
+    )
     background_attributes: int = _field(
         0,
         "Of --placement=free: so many of the attributes are the background's, behind "
@@ -270,12 +277,14 @@ class ModelConfig:
                 f"`location_latents`. Received: {self.latent_size}"
             )
         if self.placement == "grid" and (
-            self.background_attributes or self.presence != "soft"
+            self.background_attributes
+            or self.presence != "soft"
+            or self.opacity != "own"
         ):
             raise ValueError(
-                "`background_attributes` and `presence` hard need `placement` free. "
-                f"Received: {self.background_attributes} and {self.presence!r} on the "
-                "grid"
+                "`background_attributes`, `presence` hard and `opacity` shared "
+                f"need `placement` free. Received: {self.background_attributes}, "
+                f"{self.presence!r} and {self.opacity!r} on the grid"
             )
         if self.background_attributes > self.attributes - self.attribute_k:
             raise ValueError(

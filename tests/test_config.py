@@ -62,6 +62,7 @@ def test_kept_counts_survive_floating_point():
         (ModelConfig, {"spatial_keep": (0.5, float("nan"))}, "finite"),
         (ModelConfig, {"attributes": 2.5}, "of type int"),
         (ModelConfig, {"presence": "hard"}, "need `placement` free"),
+        (ModelConfig, {"opacity": "shared"}, "need `placement` free"),
         (ModelConfig, {"background_attributes": 1}, "need `placement` free"),
         (
             ModelConfig,

@@ -251,6 +251,31 @@ def test_the_background_is_the_picture_s_and_competes_with_nothing():
     )
 
 
+def test_a_shared_opacity_is_one_pattern_that_learns():
+    generator = moved(dataclasses.replace(FREE, opacity="shared", **BEHIND))
+    assert generator.placing.kernel.shape[-1] == NUMBERS - 9
+    pattern = np.linspace(-0.2, 0.3, 9, dtype="float32")
+    generator.placing.opacity.assign(pattern)
+    trace = generator.trace(latents())
+    np.testing.assert_allclose(
+        trace.placing.opacity, np.tile(pattern + 0.125, (3, 16, 1)), rtol=1e-6
+    )
+    assert np.std(trace.placing.position) > 0.3
+    placed, scale = trace.gates[0].placed, np.abs(trace.logits).max()
+    again = generator.redraw(0, trace.codes[0], placed)
+    np.testing.assert_allclose(again, trace.logits, atol=1e-5 * scale)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.square(generator(latents())))
+    gradients = tape.gradient(
+        loss, [generator.placing.opacity.value, generator.placing.kernel.value]
+    )
+    assert all(np.count_nonzero(gradient) for gradient in gradients)
+    again = Generator.from_config(generator.get_config())
+    again.build((None, 10))
+    again.set_weights(generator.get_weights())
+    np.testing.assert_array_equal(again(latents()), generator(latents()))
+
+
 def test_it_comes_back_from_its_configuration():
     generator = moved()
     again = Generator.from_config(generator.get_config())

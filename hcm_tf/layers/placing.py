@@ -3,9 +3,11 @@
 from typing import Any
 
 import keras
+from keras import ops
 
 from hcm_tf.layers.equalized import ZeroConv2D
-from hcm_tf.operations.placing import NUMBERS
+from hcm_tf.operations.placing import NUMBERS, TAPS
+from hcm_tf.sparsity import Tensor
 
 
 @keras.saving.register_keras_serializable("hcm_tf")
@@ -13,12 +15,39 @@ class PlacingConv2D(ZeroConv2D):
     """The numbers by which every location places its part, at home to begin with.
 
     `(batch, n, n, C)` -> `(batch, n, n, operations.placing.NUMBERS)`.
+
+    Args:
+        shared_opacity: the last nine numbers, opacities of the taps, are weights of the
+            layer and not of what a location knows: then all parts hide by one pattern,
+            and a location can say where its part is by the other numbers alone.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(NUMBERS, **kwargs)
+    def __init__(self, shared_opacity: bool = False, **kwargs: Any) -> None:
+        super().__init__(NUMBERS - TAPS if shared_opacity else NUMBERS, **kwargs)
+        self.shared_opacity = shared_opacity
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        if self.shared_opacity:
+            self.opacity = self.add_weight(
+                shape=(TAPS,), initializer="zeros", name="opacity"
+            )
+        super().build(input_shape)
+
+    def call(self, x: Tensor) -> Tensor:
+        numbers = super().call(x)
+        if not self.shared_opacity:
+            return numbers
+        shared = ops.zeros_like(numbers[..., :1]) + ops.cast(
+            self.opacity, numbers.dtype
+        )
+        return ops.concatenate([numbers, shared], axis=-1)
+
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
+        return (*input_shape[:-1], NUMBERS)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["filters"]
-        return config
+        return {**config, "shared_opacity": self.shared_opacity}

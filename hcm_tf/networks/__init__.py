@@ -32,6 +32,7 @@ def build_generator(config: ModelConfig, *, dtype: str = "float32") -> Generator
         gated=config.gated_blocks,
         placement=config.placement,
         presence=config.presence,
+        opacity=config.opacity,
         background_attributes=config.background_attributes,
         location_latents=config.location_latents,
         location_attention=config.location_attention,

@@ -45,6 +45,7 @@ class Generator(Composition):
         placement: "grid" (published), or "free": every location says where its part
             is, how large, how present and how deep (`operations.placing`).
         presence: of such parts: "soft", or "hard", 0 or 1.
+        opacity: of such parts: "own", every location's, or "shared", one of all.
         background_attributes: so many attributes, the first, belong to no part: they
             draw on the grid, behind all parts. What they are is decided for the picture
             as a whole, the mean over locations, so that they cannot draw its objects.
@@ -74,6 +75,7 @@ class Generator(Composition):
         gated: bool = False,
         placement: str = "grid",
         presence: str = "soft",
+        opacity: str = "own",
         background_attributes: int = 0,
         location_latents: bool = False,
         location_attention: bool = False,
@@ -112,11 +114,13 @@ class Generator(Composition):
         self.attention = None
         if location_attention:
             self.attention = LocationAttention(dtype=dtype, name="attention")
-        self.placement, self.presence = placement, presence
+        self.placement, self.presence, self.opacity = placement, presence, opacity
         self.background_attributes = background_attributes
         self.placing = None
         if placement == "free":
-            self.placing = PlacingConv2D(dtype=dtype, name="placing")
+            self.placing = PlacingConv2D(
+                opacity == "shared", dtype=dtype, name="placing"
+            )
         self.classes = tuple(classes)
         self.label_fc = self.label_preferences = None
         if classes:
@@ -324,6 +328,7 @@ class Generator(Composition):
             "gated": self.gated,
             "placement": self.placement,
             "presence": self.presence,
+            "opacity": self.opacity,
             "background_attributes": self.background_attributes,
             "location_latents": self.location_latents,
             "location_attention": self.attention is not None,

@@ -18,7 +18,7 @@ SEEDS = np.array([0, 1, -7, 2**31 - 1], "int32")
 
 KINDS = {
     "soft": {},
-    "behind": {"presence": "hard", "background_attributes": 2},
+    "behind": {"presence": "hard", "background_attributes": 2, "opacity": "shared"},
 }
 
 

@@ -31,7 +31,7 @@ def trainer_of(tiny_config, replicas=1, model=(), **train):
 LOCATED = {"latent_size": 16, "location_latents": True, "location_attention": True}
 
 
-BEHIND = {"presence": "hard", "background_attributes": 2}
+BEHIND = {"presence": "hard", "background_attributes": 2, "opacity": "shared"}
 
 
 @pytest.mark.parametrize(
