@@ -1,4 +1,7 @@
-"""What placing parts costs: training step and sampling, free against the grid.
+"""What placing parts costs: training step and sampling, against the grid.
+
+*free* is `--placement=free` alone; *scenes* has a background, hard presences and a
+shared opacity besides, as `configs/scenes.flags` has.
 
 python -m benchmarks.placing [--models=quickstart] [--batch=16]
 """
@@ -12,6 +15,16 @@ from benchmarks import measure, sample, train
 from hcm_tf.config import ModelConfig
 from hcm_tf.networks import build_generator
 
+KINDS = {
+    "free": {"placement": "free"},
+    "scenes": {
+        "placement": "free",
+        "presence": "hard",
+        "opacity": "shared",
+        "background_attributes": 2,
+    },
+}
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -24,22 +37,16 @@ def main() -> None:
         for name in options.models.split(",")
         for row in compare(name, options.batch, options.rounds)
     ]
-    columns = (
-        "model",
-        "what",
-        "batch",
-        "grid, ms",
-        "free, ms",
-        "free / grid",
-        "CPU time",
-    )
+    kinds = [f"{kind}{of}" for kind in KINDS for of in ("", ", of its CPU time")]
+    columns = ("model", "what", "batch", "grid, ms", *kinds)
     measure.report("placing", columns, rows)
 
 
 def compare(name: str, batch: int, rounds: int) -> list[tuple]:
-    """Rows of one model: sampling, then the training step."""
+    """Rows of one model, sampling and the training step: parts of the grid's time."""
     grid = measure.MODELS[name]
-    models = {"grid": grid, "free": dataclasses.replace(grid, placement="free")}
+    models = {"grid": grid}
+    models |= {kind: dataclasses.replace(grid, **own) for kind, own in KINDS.items()}
     random = np.random.default_rng(0)
     latent = random.uniform(-1, 1, (batch, grid.latent_size)).astype("float32")
     shape = (batch, grid.image_size, grid.image_size, grid.image_channels)
@@ -55,10 +62,12 @@ def compare(name: str, batch: int, rounds: int) -> list[tuple]:
     ):
         runs = {kind: make(model) for kind, model in models.items()}
         times = measure.interleave(runs, rounds=rounds)
-        ms, cpu = (
-            [times[kind][key] for kind in ("grid", "free")] for key in ("ms", "cpu_ms")
-        )
-        found.append((name, what, batch, *ms, ms[1] / ms[0], cpu[1] / cpu[0]))
+        ratios = [
+            times[kind][key] / times["grid"][key]
+            for kind in KINDS
+            for key in ("ms", "cpu_ms")
+        ]
+        found.append((name, what, batch, times["grid"]["ms"], *ratios))
     return found
 
 
