@@ -663,6 +663,12 @@ class TrainConfig:
         "and less which parts are there.",
         minimum=0,
     )
+    background_weight: float = _field(
+        0.0,
+        "Of --background_attributes: weight of the mean absolute difference between "
+        "images and the background alone, so that it is none of what parts draw.",
+        minimum=0.0,
+    )
     block_budget: float = _field(
         0.1,
         "Of --gated_blocks: what share of the multiply-adds that they may skip shall "
@@ -740,8 +746,9 @@ class ExperimentConfig:
     """One experiment: what `config.json` of a run directory holds.
 
     Raises:
-        ValueError: the batch cannot be divided among replicas or groups, or classes
-            shall be discovered without a critic.
+        ValueError: the batch cannot be divided among replicas or groups, classes
+            shall be discovered without a critic, or a background is weighed that there
+            is not.
     """
 
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
@@ -753,6 +760,11 @@ class ExperimentConfig:
             raise ValueError(
                 "`discovered_classes` needs a critic, which `objective` "
                 "reconstruction does not train."
+            )
+        if self.train.background_weight and not self.model.background_attributes:
+            raise ValueError(
+                "`background_weight` needs `background_attributes`. Received: "
+                f"{self.train.background_weight} and no background"
             )
         check_batch(self, max(1, self.train.replicas))
 

@@ -96,6 +96,11 @@ def test_batch_must_be_shared_evenly(batch, replicas, message):
         ExperimentConfig(train=TrainConfig(batch_size=batch, replicas=replicas))
 
 
+def test_a_background_that_there_is_not_has_no_weight():
+    with pytest.raises(ValueError, match="needs `background_attributes`"):
+        ExperimentConfig(train=TrainConfig(background_weight=1.0))
+
+
 def test_json_round_trip(tmp_path):
     config = ExperimentConfig(
         model=ModelConfig(image_size=32, spatial_keep=(0.5, 0.25)),

@@ -251,6 +251,19 @@ def test_the_background_is_the_picture_s_and_competes_with_nothing():
     )
 
 
+@pytest.mark.parametrize("execution", EXECUTIONS)
+def test_the_background_is_drawn_alone(execution):
+    generator = apply(moved(dataclasses.replace(FREE, **BEHIND)), execution)
+    trace = generator.trace(latents())
+    nobody = trace.placing._replace(presence=0 * trace.placing.presence)
+    expected = np.tanh(generator.redraw(0, trace.codes[0], generator.sums(nobody)))
+    alone = generator.draw_background(latents())
+    np.testing.assert_allclose(alone, expected, atol=1e-6)
+    assert np.abs(alone - trace.image).max() > 0.01
+    with pytest.raises(ValueError, match="There is no background"):
+        moved().draw_background(latents())
+
+
 def test_a_shared_opacity_is_one_pattern_that_learns():
     generator = moved(dataclasses.replace(FREE, opacity="shared", **BEHIND))
     assert generator.placing.kernel.shape[-1] == NUMBERS - 9

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from hcm_tf.config import GRID, PLACEMENTS
@@ -211,6 +212,23 @@ class Generator(Composition):
             code = block(code, matrix, selected=selected, stage=stage)
             matrix = None
         return ops.tanh(self._to_logits(code)), placed
+
+    def draw_background(self, latent: Tensor) -> Tensor:
+        """The images without any part: what is behind them, `(batch, size, size, c)`.
+
+        Args:
+            latent: as of `call`.
+
+        Raises:
+            ValueError: there is no background.
+        """
+        count = self.background_attributes
+        if not count:
+            raise ValueError("There is no background: `background_attributes` is 0.")
+        response = self._respond(*self._features(latent))
+        own = np.arange(response.shape[-1]) < count
+        code = response * ops.cast(own, response.dtype)
+        return ops.tanh(self.redraw(0, code, placing.background_sums(GRID)))
 
     def preferences(self, latent: Tensor) -> Tensor:
         """The attributes before ReLU and selection, `(batch, 4, 4, attributes)`.

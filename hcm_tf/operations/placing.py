@@ -169,6 +169,20 @@ def sums(placing: Placing, *, background: bool = False) -> Tensor:
     return ops.concatenate([parts, left * grid], axis=-1)
 
 
+def background_sums(side: int) -> Tensor:
+    """The matrix of `sums` where there is no part, in front of a background.
+
+    Args:
+        side: locations in a row.
+
+    Returns:
+        float32 `(1, pixels, 18 locations)`.
+    """
+    grid = tap_sums(side, side)
+    matrix = np.concatenate([np.zeros_like(grid), grid], axis=-1)
+    return ops.convert_to_tensor(matrix[np.newaxis], dtype="float32")
+
+
 def masks(placing: Placing) -> Tensor:
     """A V: what each part covers and shows of each pixel, `(batch, pixels, locations)`.
 

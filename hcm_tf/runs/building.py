@@ -107,6 +107,8 @@ def _regularizers(
         found.append(regularizers.Orthogonality(generator, train.orthogonal_weight))
     if drawer.placer is not None:
         found.append(regularizers.Placed(drawer.placer))
+    if train.background_weight:
+        found.append(regularizers.Behind(generator, train.background_weight))
     if config.model.gated_blocks:
         budget = Budget(
             generator,

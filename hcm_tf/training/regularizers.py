@@ -24,12 +24,14 @@ class Reconstructed(NamedTuple):
     """What a step drew of the encoder's latents.
 
     Attributes:
+        images: what was encoded, `(batch, size, size, channels)`.
         latents: with labels behind them, `(batch, latent_size + classes)`.
         drawn: from these.
         errors: weighted losses of reconstruction, `(batch,)`.
         step: int64, completed training steps.
     """
 
+    images: tf.Tensor
     latents: tf.Tensor
     drawn: Drawn
     errors: tf.Tensor
@@ -119,6 +121,31 @@ class Placed(Regularizer):
             "presence": replicas.mean(placing.presence),
         }
         return Asked(replicas.mean(self.placer.loss(placing, made.step)), metrics)
+
+
+class Behind(Regularizer):
+    """Asks of the background alone that it is as much of an image as it can be.
+
+    What parts always hide has no other gradient: a background may turn into anything
+    there, and be seen as soon as a part is taken away or goes elsewhere. The mean
+    absolute difference, since that is least at the value of most pixels: objects are
+    few, and shall not be drawn.
+
+    Args:
+        generator: of placed parts in front of a background.
+        weight: of that.
+    """
+
+    def __init__(self, generator: Generator, weight: float) -> None:
+        self.generator = generator
+        self.weight = weight
+
+    def of_reconstructions(self, made: Reconstructed) -> Asked:
+        alone = tf.cast(self.generator.draw_background(made.latents), tf.float32)
+        away = replicas.mean(
+            tf.reduce_mean(tf.abs(alone - made.images), axis=(1, 2, 3))
+        )
+        return Asked(self.weight * away, {"background_error": away})
 
 
 class Budgeted(Regularizer):

@@ -298,7 +298,7 @@ class Trainer(keras.Model):
             loss += self.label_weight * misread
             metrics["label_loss"] = misread
         made = Reconstructed(
-            latents, drawn, self.reconstruction_weight * errors, self.step
+            *(real, latents, drawn), self.reconstruction_weight * errors, self.step
         )
         seen = []
         for regularizer in self.regularizers:

@@ -13,6 +13,7 @@ from hcm_tf.runs import building
 from hcm_tf.training import augmentation
 from hcm_tf.training.noise import STREAMS, Noise
 from hcm_tf.training.placing import Placer
+from hcm_tf.training.regularizers import Behind, Reconstructed
 
 BATCH = 8
 
@@ -42,6 +43,8 @@ BEHIND = {"presence": "hard", "background_attributes": 2, "opacity": "shared"}
 def test_replicas_agree_and_a_resumed_run_goes_on_alike(tiny_config, model):
     terms = {"presence_target": 0.2, "presence_weight": 5.0, "placing_steps": 1}
     terms |= {"model": model, "placing_shift": 0.5, "presence_steps": 100}
+    if "background_attributes" in model:
+        terms["background_weight"] = 5.0
     one, run = trainer_of(tiny_config, **terms)
     run([0, 1])
     half = saved(one)
@@ -117,6 +120,24 @@ def test_chance_fades_and_the_target_grows():
         np.testing.assert_allclose(loss, settled * 3 * 0.5**2, rtol=1e-5)
     soft = Placer(Noise(0, range(BATCH)), 16, 8)
     assert soft.of_fakes(now, draw, BATCH).chances is None
+
+
+def test_the_background_alone_is_asked_for_the_image(tiny_config):
+    trainer, run = trainer_of(tiny_config, model=BEHIND, background_weight=3.0)
+    (behind,) = [r for r in trainer.regularizers if isinstance(r, Behind)]
+    random = np.random.default_rng(0)
+    images = random.uniform(-1, 1, (BATCH, 32, 32, 3)).astype("float32")
+    latents = random.uniform(-1, 1, (BATCH, 6)).astype("float32")
+    trace = trainer.generator.trace(latents)
+    nobody = trace.placing._replace(presence=0 * trace.placing.presence)
+    sums = trainer.generator.sums(nobody)
+    alone = np.tanh(trainer.generator.redraw(0, trace.codes[0], sums))
+    made = Reconstructed(images, tf.constant(latents), None, None, None)
+    asked = behind.of_reconstructions(made)
+    expected = np.mean(np.abs(alone - images))
+    assert float(asked.loss) == pytest.approx(3 * expected, rel=1e-4)
+    assert float(asked.metrics["background_error"]) == pytest.approx(expected, 1e-4)
+    assert 0 < run([0])["background_error"] < 2
 
 
 def test_the_trainer_jitters_what_the_critic_sees(tiny_config):
