@@ -56,6 +56,7 @@ def test_a_paused_run_goes_on_to_the_same_weights(whole, classes, tmp_path):
     assert_same_weights(workdir, whole[1])
 
 
+@pytest.mark.long
 def test_a_paused_run_discovers_the_same_classes(classes, tmp_path):
     flags = {"latents": "posterior", "discovered_classes": 3, "steps": 3}
     for name, seconds in (("whole", 0), ("parts", 0.001), ("parts", 0)):

@@ -38,6 +38,7 @@ def recorded(*tiles):
     return [nothing, nothing, *(nothing._replace(tiles=each) for each in tiles)]
 
 
+@pytest.mark.long
 def test_replicas_agree_and_a_resumed_run_goes_on_alike(tiny_config):
     one, run = trainer_of(tiny_config)
     run([0, 1])

@@ -285,7 +285,14 @@ class FixedNoise:
         return tf.zeros((count, *shape))
 
 
-@pytest.mark.parametrize("objective", ["relativistic", "non_saturating", "hinge"])
+@pytest.mark.parametrize(
+    "objective",
+    [
+        "relativistic",
+        pytest.param("non_saturating", marks=pytest.mark.long),
+        pytest.param("hinge", marks=pytest.mark.long),
+    ],
+)
 def test_every_weight_learns_with_every_objective(tiny_config, objective):
     values = RECIPE | {"objective": objective, "penalty_interval": 1}
     config = with_train(tiny_config, **values)
