@@ -18,9 +18,10 @@ and the 3x3 kernel, F[j, tap] = 1 where j + tap is 2 or 3, and with the presence
 and the matrix is [V_1 S_1 ... V_16 S_16]. All numbers zero give the grid's constant
 matrix: t = 0, s = 1, p = 1, alpha = 0, V = 1.
 
-Opacities are numbers of the location, as its place is, and no columns of its
-dictionary: so the matrix does not depend on the code, and the picture of any part of a
-code, or of an edited one, is that matrix times its responses.
+Opacities are numbers of the location, as its place is, or weights that all parts
+share, and no columns of a dictionary: so the matrix does not depend on the code, and
+the picture of any part of a code, or of an edited one, is that matrix times its
+responses.
 
 At a whole number of cells the hat has a kink. `maximum` passes the gradient of 1 - |u|
 on at 0, where ReLU would pass none: with ReLU no part would ever leave the grid. What
