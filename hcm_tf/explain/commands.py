@@ -288,7 +288,8 @@ def _about(run: Run) -> str:
 
 
 def _selection(level: Level) -> str:
-    return f"{level.name} by {level.rule}, k = {level.k} of {level.competitors}"
+    always = f", and {level.always} that are always kept" if level.always else ""
+    return f"{level.name} by {level.rule}, k = {level.k} of {level.competitors}{always}"
 
 
 def _check_edit(

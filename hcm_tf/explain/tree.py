@@ -152,6 +152,7 @@ class Tree:
             "lead": node.choice.lead,
             "margin": node.choice.margin,
             **({} if node.choice.gate == 1.0 else {"gate": node.choice.gate}),
+            **({"always": True} if node.choice.always else {}),
             "rivals": [dataclasses.asdict(rival) for rival in node.choice.rivals],
             "children": self._edges_to_json(node.level + 1, node.children),
             "other_children_flow": node.children_flow,

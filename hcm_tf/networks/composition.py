@@ -123,6 +123,7 @@ class Composition(keras.Model):
             k=self.attribute_selection.k,
             placed=True,
             rule=self.rules[0],
+            always=self.background_attributes,
         )
         maps = [
             Level(

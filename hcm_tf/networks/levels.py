@@ -21,6 +21,8 @@ class Level:
         k: units kept among the competitors, or what their gates sum to.
         placed: every location has its own basis functions.
         rule: by which they are kept, a name of `sparsity.rules.RULES`.
+        always: channels, the first, whose units are kept without competing: attributes
+            of the background.
     """
 
     name: str
@@ -28,11 +30,13 @@ class Level:
     k: int
     placed: bool
     rule: str = "top_k"
+    always: int = 0
 
     @property
     def most(self) -> int:
-        """Units of the competitors that may be active, ties aside."""
-        return self.k if RULES[self.rule].bounded else self.competitors
+        """Units along the competing axes that may be active, ties aside."""
+        k = self.k if RULES[self.rule].bounded else self.competitors
+        return self.always + k
 
     @property
     def positions(self) -> int:
@@ -47,7 +51,8 @@ class Level:
     @property
     def competitors(self) -> int:
         """Units that compete for k places."""
-        return math.prod(self.shape[axis] for axis in self.competing_axes)
+        along = math.prod(self.shape[axis] for axis in self.competing_axes)
+        return along - self.always
 
     @property
     def basis_axes(self) -> tuple[int, ...]:

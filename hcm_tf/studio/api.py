@@ -106,7 +106,12 @@ class Api:
         count = _integer(values, "count", 0, MOST_RIVALS)
         found = self.engine.choice(_picture(values), level, unit, count)
         first = unit - unit % self.engine.levels[level].shape[2]
-        return {"rank": found.rank, "lead": found.lead, "margin": found.margin}, {
+        return {
+            "rank": found.rank,
+            "lead": found.lead,
+            "margin": found.margin,
+            "always": found.always,
+        }, {
             "index": np.array([first + one.basis for one in found.rivals], "uint32"),
             "response": np.array([one.response for one in found.rivals], "float32"),
             "kept": np.array([one.kept for one in found.rivals], "uint32"),

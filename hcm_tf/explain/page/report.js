@@ -236,7 +236,8 @@ function drawDetail() {
     make("p", { class: "where" }, `${node.level ? "Feature map" : "Attribute"} ${node.basis} at row ${node.row}, column ${node.column} of level ${name}`),
     make("div", { class: "views" }, view(thumbnail(node), "Its picture"), view(spotlight(node), "In the image"), view(without(node), "Image without it")),
     make("dl", { class: "facts" }, fact("of the image's energy", percent(node.share)), fact("activation", short(node.value)),
-      fact("lead over the runner-up", short(node.lead)), fact("margin of its selection", short(node.margin)),
+      ...(node.always ? [fact("selection", "always kept")]
+        : [fact("lead over the runner-up", short(node.lead)), fact("margin of its selection", short(node.margin))]),
       ...(node.gate === undefined ? [] : [fact("gate of its selection", node.gate.toFixed(3))])),
   ];
   if (node.children.length) {
@@ -251,6 +252,11 @@ function drawDetail() {
     parts.push(make("h3", {}, "It serves"), make("ul", { class: "bars" },
       ...node.parents.map((edge) => bar(called(edge), Math.abs(edge.weight), most, short(edge.weight), { target: subject().nodes[edge.id] ? edge.id : null })),
       bar("all others", Math.abs(node.other_parents_weight), most, short(node.other_parents_weight), { class: "rest" })));
+  }
+  if (node.always) {
+    parts.push(make("h3", {}, "Rivals at this place (OR): none"), make("p", {}, "It belongs to the background, and does not compete."));
+    detail.replaceChildren(...parts);
+    return;
   }
   const own = node.value, strongest = Math.max(own, ...node.rivals.map((rival) => rival.response), 1e-12);
   const rivals = [{ basis: node.basis, name: node.name, response: own, own: true, kept: true }, ...node.rivals].sort((a, b) => b.response - a.response);

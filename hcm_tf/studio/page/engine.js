@@ -16,10 +16,11 @@
  * @typedef {{id: number, latent: ?Float32Array, codes: (?Units)[], logits: Float32Array}}
  *   Picture  logits: the image before tanh, size * size * channels. Gates of the last 32
  *   ids are kept; a verb on an older one throws an Error whose name is "Forgotten".
- * @typedef {{rank: number, lead: number, margin: ?number, index: Uint32Array,
- *   response: Float32Array, kept: Uint32Array}} Choice  rank among the basis functions at
+ * @typedef {{rank: number, lead: ?number, margin: ?number, always: ?boolean,
+ *   index: Uint32Array, response: Float32Array, kept: Uint32Array}} Choice  rank among the basis functions at
  *   the unit's place, and the strongest others there; margin: its response less the best
- *   that was not kept among those it competed with; null where nothing was rejected.
+ *   that was not kept among those it competed with; null where nothing was rejected;
+ *   always: it is kept without competing, as attributes of a background are.
  *
  * @typedef {object} Engine
  * @property {Model} model

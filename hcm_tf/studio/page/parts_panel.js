@@ -128,7 +128,8 @@ export class PartsPanel {
     list.replaceChildren(...order.map((place, number) => this.card(level, index[place], value[place].toFixed(2), parts[number])));
   }
 
-  contest({ placed }, own, { rank, margin, response, kept }) {
+  contest({ placed }, own, { rank, margin, always, response, kept }) {
+    if (always) return `It answered with ${own.toFixed(2)}. It belongs to the background: it is always kept, and nothing competes for its place.`;
     const others = [...response].map((value, place) => value.toFixed(2) + (kept[place] ? "" : " (not kept)")).join(", ");
     const competed = placed ? "the other basis functions of its place" : "its map's other positions";
     const won = margin === null ? `None of ${competed} was turned away.` : `Among ${competed} it was ${margin.toFixed(2)} above the best that was turned away.`;
