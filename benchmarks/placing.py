@@ -21,6 +21,7 @@ KINDS = {
         "placement": "free",
         "presence": "hard",
         "opacity": "shared",
+        "stretch_parts": True,
         "background_attributes": 2,
     },
 }

@@ -236,6 +236,11 @@ class ModelConfig:
         "its part hides, and so where it is) or shared (one pattern of all parts).",
         choices=OPACITIES,
     )
+    stretch_parts: bool = _field(
+        False,
+        "Of --placement=free: every location also says how its part is stretched, "
+        "along any direction, and sizes are 0.5 to 2 instead of 0.71 to 1.41.",
+    )
     background_attributes: int = _field(
         0,
         "Of --placement=free: so many of the attributes are the background's, behind "
@@ -280,11 +285,13 @@ class ModelConfig:
             self.background_attributes
             or self.presence != "soft"
             or self.opacity != "own"
+            or self.stretch_parts
         ):
             raise ValueError(
-                "`background_attributes`, `presence` hard and `opacity` shared "
-                f"need `placement` free. Received: {self.background_attributes}, "
-                f"{self.presence!r} and {self.opacity!r} on the grid"
+                "`background_attributes`, `presence` hard, `opacity` shared and "
+                f"`stretch_parts` need `placement` free. Received: "
+                f"{self.background_attributes}, {self.presence!r}, {self.opacity!r} "
+                f"and {self.stretch_parts} on the grid"
             )
         if self.background_attributes > self.attributes - self.attribute_k:
             raise ValueError(

@@ -109,7 +109,7 @@ def hat(x: float) -> float:
 def place_freely(
     attributes: np.ndarray, dictionary: np.ndarray, placing, background: int = 0
 ) -> np.ndarray:
-    """Each location's patch moved, scaled, and hidden by those in front of it.
+    """Each location's patch moved, stretched, and hidden by those in front of it.
 
     Args:
         attributes: `(batch, 4, 4, V)`.
@@ -125,6 +125,9 @@ def place_freely(
         covered = np.zeros((side * side, size, size))
         for number in range(side * side):
             home = 2 * np.array(divmod(number, side)) + 0.5
+            one, two = placing.stretch[b, number]
+            axes = np.eye(2) + np.array([[one, two], [two, -one]])
+            axes *= placing.scale[b, number] / np.sqrt(np.linalg.det(axes))
             values = attributes[b].reshape(side * side, -1)[number, background:]
             own = patch(values, dictionary[number, background:])
             # Opacity is drawn as a map of one more feature would be.
@@ -133,10 +136,8 @@ def place_freely(
             thick = patch(np.ones(1), thick)[..., 0]
             for i in range(size):
                 for k in range(size):
-                    y, x = (
-                        (np.array([i, k]) - home - placing.position[b, number])
-                        / placing.scale[b, number]
-                    ) + 1.5
+                    away = np.array([i, k]) - home - placing.position[b, number]
+                    y, x = np.linalg.solve(axes, away) + 1.5
                     for j in range(4):
                         for m in range(4):
                             weight = (

@@ -64,6 +64,7 @@ def test_kept_counts_survive_floating_point():
         (ModelConfig, {"presence": "hard"}, "need `placement` free"),
         (ModelConfig, {"opacity": "shared"}, "need `placement` free"),
         (ModelConfig, {"background_attributes": 1}, "need `placement` free"),
+        (ModelConfig, {"stretch_parts": True}, "need `placement` free"),
         (
             ModelConfig,
             {"placement": "free", "background_attributes": 181},

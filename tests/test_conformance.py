@@ -48,6 +48,8 @@ ROWS = [
     Row(layers.PlacedConv2D, {"filters": 3, "most": 2}, (4, 4, 6)),
     Row(layers.PlacingConv2D, {}, (4, 4, 6)),
     Row(layers.PlacingConv2D, {"shared_opacity": True}, (4, 4, 6)),
+    Row(layers.PlacingConv2D, {"stretch": True}, (4, 4, 6)),
+    Row(layers.PlacingConv2D, {"shared_opacity": True, "stretch": True}, (4, 4, 6)),
     Row(layers.LocationAttention, {}, (4, 4, 16)),
     Row(layers.ZeroConv2D, {"filters": 3}, (4, 4, 6)),
     Row(layers.TileGate, {}, (8, 8, 6)),

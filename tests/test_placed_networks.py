@@ -12,10 +12,10 @@ from hcm_tf.config import Label, ModelConfig
 from hcm_tf.networks import Generator, build_generator
 from hcm_tf.operations import EXECUTIONS, apply
 from hcm_tf.operations.placement import tap_sums
-from hcm_tf.operations.placing import NUMBERS, PlacingStage
+from hcm_tf.operations.placing import STRETCHED, PlacingStage
 
 GRID = ModelConfig(base_channels=2, attributes=20, latent_size=10)
-FREE = dataclasses.replace(GRID, placement="free")
+FREE = dataclasses.replace(GRID, placement="free", stretch_parts=True)
 BEHIND = {"background_attributes": 3, "presence": "hard"}
 
 
@@ -24,12 +24,12 @@ def latents(count=3):
 
 
 def moved(config=FREE, dtype="float32"):
-    """A generator whose parts are anywhere, of any size, and hide each other."""
+    """A generator whose parts are anywhere, of any shape, and hide each other."""
     keras.utils.set_random_seed(0)
     generator = build_generator(config, dtype=dtype)
     kernel = generator.placing.kernel
     random = np.random.default_rng(1)
-    kernel.assign(2.5 * random.normal(size=kernel.shape))
+    kernel.assign(3.0 * random.normal(size=kernel.shape))
     return generator
 
 
@@ -83,17 +83,25 @@ def test_one_step_makes_the_depth_live_too():
             loss = tf.reduce_mean(tf.square(free(latents()) - target))
         return tape.gradient(loss, free.placing.kernel.value)
 
-    found = np.abs(gradient()).reshape(-1, NUMBERS).max(axis=0)
+    found = np.abs(gradient()).reshape(-1, STRETCHED).max(axis=0)
     assert (np.delete(found, 4) > 0).all()
     assert found[4] == 0
     free.placing.kernel.assign_sub(0.1 * tf.sign(gradient()))
-    assert (np.abs(gradient()).reshape(-1, NUMBERS).max(axis=0) > 0).all()
+    assert (np.abs(gradient()).reshape(-1, STRETCHED).max(axis=0) > 0).all()
+
+
+def test_without_a_stretch_no_part_has_one():
+    plain = moved(dataclasses.replace(FREE, stretch_parts=False))
+    assert plain.placing.kernel.shape[-1] == STRETCHED - 2
+    assert not np.any(plain.trace(latents()).placing.stretch)
+    assert plain.reach(0) <= moved().reach(0)
 
 
 def test_random_placing_moves_hides_and_scales():
     placing = moved().trace(latents()).placing
     assert 0.3 < np.std(placing.position) < 1.5
     assert np.ptp(placing.scale) > 0.3
+    assert np.ptp(placing.stretch, axis=(0, 1)).min() > 0.3
     assert np.ptp(placing.presence) > 0.1
     assert np.max(placing.opacity) > 0.3
 
@@ -266,7 +274,7 @@ def test_the_background_is_drawn_alone(execution):
 
 def test_a_shared_opacity_is_one_pattern_that_learns():
     generator = moved(dataclasses.replace(FREE, opacity="shared", **BEHIND))
-    assert generator.placing.kernel.shape[-1] == NUMBERS - 9
+    assert generator.placing.kernel.shape[-1] == STRETCHED - 9
     pattern = np.linspace(-0.2, 0.3, 9, dtype="float32")
     generator.placing.opacity.assign(pattern)
     trace = generator.trace(latents())

@@ -27,9 +27,10 @@ def measure(
     Returns:
         JSON values: `spread`, the standard deviation of a location's positions over
         images, in cells of the 8x8 map (root of the mean square over locations and
-        directions), and `scale_spread`, that of the scales, both weighted by presence,
-        since what is absent is nowhere; `presence`, the mean;
-        `covered`, how much of an image its parts cover, in [0, 1], on average;
+        directions), `scale_spread` and `stretch_spread`, those of the scales and of the
+        stretches, all weighted by presence, since what is absent is nowhere;
+        `presence`, the mean; `covered`, how much of an image its parts cover, in
+        [0, 1], on average;
         `error`, the mean squared error, `error_at_home`, with all positions 0 and
         everything above decided anew, and `ratio`, the latter over the former.
     """
@@ -41,7 +42,11 @@ def measure(
             found._replace(position=tf.zeros_like(found.position))
         )
         at_home = run.generator.redraw(0, trace.codes[0], home)
-        return trace.image, tf.tanh(at_home), (*found[:3], placing.masks(found))
+        return (
+            trace.image,
+            tf.tanh(at_home),
+            (*found[:3], found.stretch, placing.masks(found)),
+        )
 
     draw = compiled(run, draw)
     errors, found = [], []
@@ -51,10 +56,13 @@ def measure(
         errors.append([np.mean(np.square(d - some), axis=(1, 2, 3)) for d in drawn])
         found.append([part.numpy() for part in where])
     as_is, at_home = np.concatenate(errors, axis=1).mean(axis=1, dtype="float64")
-    position, scale, presence, masks = map(np.concatenate, zip(*found, strict=True))
+    position, scale, presence, stretch, masks = map(
+        np.concatenate, zip(*found, strict=True)
+    )
     return {
         "spread": _deviation(position, presence),
         "scale_spread": _deviation(scale[..., np.newaxis], presence),
+        "stretch_spread": _deviation(stretch, presence),
         "presence": float(np.mean(presence)),
         "covered": float(np.mean(np.sum(masks, axis=2))),
         "error": float(as_is),

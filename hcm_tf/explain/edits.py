@@ -199,15 +199,12 @@ def displaced_gates(
     if recording.placing is None:
         raise ValueError("Parts can be displaced only where `placement` is free.")
     placing = recording.placing
-    alone = spread(placing)
-    visible = visibility(placing, cover(placing, alone))
+    visible = visibility(placing, cover(placing, spread(placing)))
     moved = spread(placed_parts.displaced(placing, [location], rows, columns))
-    own = np.zeros((1, 1, placing.scale.shape[1], 1), bool)
-    own[0, 0, placed_parts.indices(placing, [location])] = True
-    placed = np.array(recording.placed)  # Behind the parts' half, the background's.
-    placed[..., : TAPS * placing.scale.shape[1]] = shown(
-        np.where(own, moved, alone), visible
-    )
+    (number,) = placed_parts.indices(placing, [location])
+    own = slice(TAPS * number, TAPS * (number + 1))
+    placed = np.array(recording.placed)  # Of all others as it was recorded, to the bit.
+    placed[..., own] = np.asarray(shown(moved, visible))[..., own]
     return (recording.gates[0]._replace(placed=placed), *recording.gates[1:])
 
 

@@ -33,6 +33,7 @@ def build_generator(config: ModelConfig, *, dtype: str = "float32") -> Generator
         placement=config.placement,
         presence=config.presence,
         opacity=config.opacity,
+        stretch=config.stretch_parts,
         background_attributes=config.background_attributes,
         location_latents=config.location_latents,
         location_attention=config.location_attention,

@@ -57,7 +57,7 @@ class Composition(keras.Model):
     AND-OR tree asks, and has an adjoint (`pull_back`).
 
     A `Generator` is one whose attributes come from a latent, by `attribute_conv` and
-    `attribute_selection`, with `rules`, `placement` and `placing`.
+    `attribute_selection`, with `rules`, `placement`, `placing` and `stretch`.
     """
 
     def compose(
@@ -177,8 +177,9 @@ class Composition(keras.Model):
             margin = block.widen(margin)
             if index == 0 and self.placing is not None:
                 own = 0 if placed is None else placing.margin(placed)
-                # The second convolution adds one.
-                margin = max(placing.MARGIN, own) + 1
+                # Stretched, it may get anywhere. The second convolution adds one.
+                furthest = 2 * GRID - 2 if self.stretch else placing.MARGIN
+                margin = max(furthest, own) + 1
         if until is None:
             margin += self.to_image.kernel_size // 2
         return math.ceil(margin / 2 ** len(blocks))

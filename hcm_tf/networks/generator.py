@@ -47,6 +47,7 @@ class Generator(Composition):
             is, how large, how present and how deep (`operations.placing`).
         presence: of such parts: "soft", or "hard", 0 or 1.
         opacity: of such parts: "own", every location's, or "shared", one of all.
+        stretch: such parts may be stretched along any direction, and be of more sizes.
         background_attributes: so many attributes, the first, belong to no part: they
             draw on the grid, behind all parts. What they are is decided for the picture
             as a whole, the mean over locations, so that they cannot draw its objects.
@@ -77,6 +78,7 @@ class Generator(Composition):
         placement: str = "grid",
         presence: str = "soft",
         opacity: str = "own",
+        stretch: bool = False,
         background_attributes: int = 0,
         location_latents: bool = False,
         location_attention: bool = False,
@@ -116,11 +118,12 @@ class Generator(Composition):
         if location_attention:
             self.attention = LocationAttention(dtype=dtype, name="attention")
         self.placement, self.presence, self.opacity = placement, presence, opacity
+        self.stretch = stretch
         self.background_attributes = background_attributes
         self.placing = None
         if placement == "free":
             self.placing = PlacingConv2D(
-                opacity == "shared", dtype=dtype, name="placing"
+                opacity == "shared", stretch, dtype=dtype, name="placing"
             )
         self.classes = tuple(classes)
         self.label_fc = self.label_preferences = None
@@ -347,6 +350,7 @@ class Generator(Composition):
             "placement": self.placement,
             "presence": self.presence,
             "opacity": self.opacity,
+            "stretch": self.stretch,
             "background_attributes": self.background_attributes,
             "location_latents": self.location_latents,
             "location_attention": self.attention is not None,

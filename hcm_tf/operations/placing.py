@@ -3,20 +3,27 @@
 On the grid a pixel of the 8x8 map is a sum of responses to taps, of which a constant
 matrix of zeros and ones says which (`placement`). Placed freely, the matrix is the
 picture's own. Location l = (r, c) has a patch of 4 x 4 pixels around the middle of its
-cell, m = 2r + 1/2, 2c + 1/2; a patch that is moved by t and scaled by s is read between
-its pixels, in rows as in columns, by
+cell, m = 2r + 1/2, 2c + 1/2. With a patch that is moved by t, scaled by s and stretched
+by k, pixel i of the map is at
 
-    W_l[i, j] = max(0, 1 - |(i - m - t) / s + 3/2 - j|),    i = 0..7,  j = 0..3,
+    u = (I - K) (i - m - t) / (s sqrt(1 - |k|^2)),    K = [[k_1, k_2], [k_2, -k_1]],
 
-the bilinear kernel of spatial transformers (Jaderberg et al. 2015). F folds upsampling
-and the 3x3 kernel, F[j, tap] = 1 where j + tap is 2 or 3, and with the presence p
+of the patch, which is read between its pixels there, in rows as in columns, by
 
-    S_l = p_l (W_y F (x) W_x F):                 (64 pixels, 9 taps),
+    W_l[i, j] = max(0, 1 - |u + 3/2 - j|),            j = 0..3,
+
+the bilinear kernel of spatial transformers (Jaderberg et al. 2015). I + K stretches
+along one direction and shrinks across it, with axes as 1 + |k| to 1 - |k|, and the root
+keeps the area: together they are the exponential of a symmetric matrix without trace,
+and there is no angle that would be undefined at k = 0. F folds upsampling and the 3x3
+kernel, F[j, tap] = 1 where j + tap is 2 or 3, and with the presence p
+
+    S_l = p_l (W_y F * W_x F), a product for each pixel:    (64 pixels, 9 taps),
     A_l = clip(S_l alpha_l, 0, 1):               what the part covers of each pixel,
     V_l = prod over j != l of 1 - sigmoid((z_j - z_l) / tau) A_j:    what is left of it,
 
 and the matrix is [V_1 S_1 ... V_16 S_16]. All numbers zero give the grid's constant
-matrix: t = 0, s = 1, p = 1, alpha = 0, V = 1.
+matrix: t = 0, k = 0, s = 1, p = 1, alpha = 0, V = 1.
 
 Opacities are numbers of the location, as its place is, or weights that all parts
 share, and no columns of a dictionary: so the matrix does not depend on the code, and
@@ -43,8 +50,11 @@ from hcm_tf.sparsity import Tensor
 
 TAPS = 9
 NUMBERS = 5 + TAPS
+STRETCHED = NUMBERS + 2
 FARTHEST = 1.5  # In cells of the 8x8 map: 12 pixels of a picture of 64.
 LARGEST = math.sqrt(2.0)
+LARGEST_STRETCHED = 2.0
+THINNEST = 0.4  # Of each of k: axes are as 7 to 3 along them, 3.6 to 1 between.
 # The presence is sigmoid(2 + x) / sigmoid(2): 1 at 0. With 3 its gradient there would
 # be less than half as large; a clipped ramp would have none above 1. Hard, it is 1
 # where 2 + x is above 0.
@@ -54,7 +64,8 @@ LEAST_CHANCE = 1e-6
 # four taps draw. From 0 an opacity that falls once is never heard of again.
 OPACITY_BIAS = 0.125
 DEPTH_TEMPERATURE = 0.25  # As of the z-order of SPAIR (Crawford and Pineau 2019).
-# Pixels beyond its own that a location's responses may get to: i - m is between them.
+# Pixels beyond its own that a location's responses may get to if no part is stretched;
+# i - m is between them.
 MARGIN = math.ceil(FARTHEST + 2.5 * LARGEST - 0.5) - 1
 
 
@@ -64,10 +75,13 @@ class Placing(NamedTuple):
     Attributes:
         position: rows down and columns right of the location, in cells of the 8x8 map,
             `(batch, locations, 2)`, between -FARTHEST and FARTHEST (and jitter).
-        scale: `(batch, locations)`, between 1 / LARGEST and LARGEST.
+        scale: `(batch, locations)`, between 1 / LARGEST and LARGEST, or the same of
+            LARGEST_STRETCHED.
         presence: `(batch, locations)`, above 0; 1 on the grid.
         depth: `(batch, locations)`; the larger is in front.
         opacity: of the taps, `(batch, locations, 9)`; 0 hides nothing.
+        stretch: `(batch, locations, 2)`, each between -THINNEST and THINNEST: along
+            rows (and across columns), and along the falling diagonal.
     """
 
     position: Tensor
@@ -75,6 +89,7 @@ class Placing(NamedTuple):
     presence: Tensor
     depth: Tensor
     opacity: Tensor
+    stretch: Tensor
 
 
 class PlacingStage(NamedTuple):
@@ -103,14 +118,15 @@ def read(
     """The placing that the numbers of each location mean.
 
     Args:
-        numbers: `(batch, height, width, NUMBERS)`; all zero: the grid, but for
-            opacities in front of a background.
+        numbers: `(batch, height, width, NUMBERS)`, or STRETCHED where parts may be
+            stretched, and have more sizes; all zero: the grid, but for opacities in
+            front of a background.
         stage: of training; None when sampling.
         hard: a presence is 0 or 1.
         background: there is one, which parts hide from the start.
     """
-    _, height, width, _ = numbers.shape
-    x = ops.reshape(numbers, (-1, height * width, NUMBERS))
+    _, height, width, count = numbers.shape
+    x = ops.reshape(numbers, (-1, height * width, count))
     if stage is not None and stage.learns is not None:
         fixed = ops.stop_gradient(x)
         x = fixed + ops.cast(stage.learns, x.dtype) * (x - fixed)
@@ -118,12 +134,19 @@ def read(
     if stage is not None and stage.jitter is not None:
         position = position + ops.cast(stage.jitter, x.dtype)
     odds = PRESENCE_BIAS + x[..., 3]
+    stretched = count == STRETCHED
+    largest = math.log(LARGEST_STRETCHED if stretched else LARGEST)
     return Placing(
         position=position,
-        scale=ops.exp(math.log(LARGEST) * ops.tanh(x[..., 2])),
+        scale=ops.exp(largest * ops.tanh(x[..., 2])),
         presence=_hard(odds, stage) if hard else _soft(odds),
         depth=x[..., 4],
-        opacity=x[..., 5:] + (OPACITY_BIAS if background else 0.0),
+        opacity=x[..., 5:NUMBERS] + (OPACITY_BIAS if background else 0.0),
+        stretch=(
+            THINNEST * ops.tanh(x[..., NUMBERS:])
+            if stretched
+            else ops.zeros_like(position)
+        ),
     )
 
 
@@ -210,22 +233,15 @@ def shown(alone: Tensor, visible: Tensor) -> Tensor:
 
 def spread(placing: Placing) -> Tensor:
     """S: what each tap adds to each pixel, `(batch, pixels, locations, 9)`."""
-    locations = placing.scale.shape[1]
-    side = math.isqrt(locations)
     patch, row, column = np.ogrid[:4, :3, :3]
     shape = (4, 3, 3)
     of_rows, of_columns = (
         np.broadcast_to((patch + tap) // 2 == 1, shape).reshape(4, TAPS)
         for tap in (row, column)
     )
-    number = np.arange(locations)
-    down = _along(placing, 0, number // side, of_rows)
-    right = _along(placing, 1, number % side, of_columns)
-    down = down * ops.reshape(placing.presence, (-1, 1, locations, 1))
-    pixels = 2 * side
-    down = ops.reshape(down, (-1, pixels, 1, locations * TAPS))
-    right = ops.reshape(right, (-1, 1, pixels, locations * TAPS))
-    return ops.reshape(down * right, (-1, pixels**2, locations, TAPS))
+    down, right = _from_middle(placing)
+    taps = _read(down, of_rows) * _read(right, of_columns)
+    return taps * ops.expand_dims(ops.expand_dims(placing.presence, 1), -1)
 
 
 def cover(placing: Placing, alone: Tensor) -> Tensor:
@@ -257,26 +273,42 @@ def visibility(placing: Placing, covered: Tensor) -> Tensor:
     return left[:, 0]
 
 
-def _along(placing: Placing, axis: int, index: np.ndarray, fold: np.ndarray) -> Tensor:
+def _from_middle(placing: Placing) -> tuple[Tensor, Tensor]:
+    """u: where each pixel is in each patch, down and right of its middle.
+
+    Two of `(batch, pixels, locations)`.
+    """
+    dtype = placing.scale.dtype
+    locations = placing.scale.shape[1]
+    side = math.isqrt(locations)
+    number, pixel = np.arange(locations), np.arange(4 * locations)[:, np.newaxis]
+    homes = 2 * np.stack(np.divmod(number, side)) + 0.5
+    away = np.stack(np.divmod(pixel, 2 * side)) - homes[:, np.newaxis]
+    position, stretch = (
+        ops.expand_dims(pair, 1) for pair in (placing.position, placing.stretch)
+    )
+    down = ops.cast(away[0], dtype) - position[..., 0]
+    right = ops.cast(away[1], dtype) - position[..., 1]
+    along, across = stretch[..., 0], stretch[..., 1]
+    area = ops.sqrt(1 - along * along - across * across)
+    size = ops.expand_dims(placing.scale, 1) * area
+    return (
+        ((1 - along) * down - across * right) / size,
+        ((1 + along) * right - across * down) / size,
+    )
+
+
+def _read(place: Tensor, fold: np.ndarray) -> Tensor:
     """W F of one direction: `(batch, pixels, locations, 9)`.
 
     Args:
-        placing: has positions and scales.
-        axis: 0 for rows, 1 for columns.
-        index: of each location along it.
+        place: `(batch, pixels, locations)`, from the middle of a patch.
         fold: which rows of a patch a tap adds to, `(4, 9)`.
     """
-    dtype = placing.scale.dtype
-    locations = len(index)
-    pixels = 2 * math.isqrt(locations)
-    from_home = np.arange(pixels)[:, np.newaxis] - (2 * index + 0.5)
-    position = ops.expand_dims(placing.position[..., axis], 1)
-    scale = ops.expand_dims(placing.scale, 1)
-    moved = (ops.cast(from_home, dtype) - position) / scale
-    rows = ops.cast(1.5 - np.arange(4), dtype)
-    hats = ops.maximum(1 - ops.abs(ops.expand_dims(moved, -1) + rows), 0)
-    taps = ops.matmul(ops.reshape(hats, (-1, 4)), ops.cast(fold, dtype))
-    return ops.reshape(taps, (-1, pixels, locations, TAPS))
+    rows = ops.cast(1.5 - np.arange(4), place.dtype)
+    hats = ops.maximum(1 - ops.abs(ops.expand_dims(place, -1) + rows), 0)
+    taps = ops.matmul(ops.reshape(hats, (-1, 4)), ops.cast(fold, place.dtype))
+    return ops.reshape(taps, (-1, *place.shape[1:], TAPS))
 
 
 def margin(matrix: np.ndarray) -> int:

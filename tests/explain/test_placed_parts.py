@@ -18,6 +18,7 @@ def empty(locations=16):
         presence=np.ones((1, locations), "float32"),
         depth=np.zeros((1, locations), "float32"),
         opacity=np.zeros((1, locations, 9), "float32"),
+        stretch=np.zeros((1, locations, 2), "float32"),
     )
 
 

@@ -18,7 +18,12 @@ SEEDS = np.array([0, 1, -7, 2**31 - 1], "int32")
 
 KINDS = {
     "soft": {},
-    "behind": {"presence": "hard", "background_attributes": 2, "opacity": "shared"},
+    "behind": {
+        "presence": "hard",
+        "background_attributes": 2,
+        "opacity": "shared",
+        "stretch_parts": True,
+    },
 }
 
 

@@ -7,12 +7,12 @@ import tensorflow as tf
 
 from hcm_tf import layers
 from hcm_tf.operations import EXECUTIONS, apply, placement, placing
-from hcm_tf.operations.placing import NUMBERS, PlacingStage
+from hcm_tf.operations.placing import NUMBERS, STRETCHED, PlacingStage
 
 
 def numbers(batch=2, scale=1.0, seed=0):
     random = np.random.default_rng(seed)
-    return tf.constant(scale * random.normal(size=(batch, 4, 4, NUMBERS)))
+    return tf.constant(scale * random.normal(size=(batch, 4, 4, STRETCHED)))
 
 
 def attributes_and_dictionary(batch=2, seed=1):
@@ -22,7 +22,7 @@ def attributes_and_dictionary(batch=2, seed=1):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_zeros_are_the_grid(dtype):
-    found = placing.sums(placing.read(tf.zeros((3, 4, 4, NUMBERS), dtype)))
+    found = placing.sums(placing.read(tf.zeros((3, 4, 4, STRETCHED), dtype)))
     expected = np.broadcast_to(placement.tap_sums(4, 4), found.shape)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-7)
 
@@ -30,13 +30,47 @@ def test_zeros_are_the_grid(dtype):
 def test_numbers_are_read_as_the_formulas_say():
     x = numbers()
     found = placing.read(x)
-    flat = x.numpy().reshape(2, 16, NUMBERS)
+    flat = x.numpy().reshape(2, 16, STRETCHED)
     np.testing.assert_allclose(found.position, 1.5 * np.tanh(flat[..., :2]))
-    np.testing.assert_allclose(found.scale, 2 ** (0.5 * np.tanh(flat[..., 2])))
+    np.testing.assert_allclose(found.scale, 2 ** np.tanh(flat[..., 2]))
     sigmoid = 1 / (1 + np.exp(-2 - flat[..., 3]))
     np.testing.assert_allclose(found.presence, sigmoid * (1 + np.exp(-2)))
     np.testing.assert_array_equal(found.depth, flat[..., 4])
-    np.testing.assert_array_equal(found.opacity, flat[..., 5:])
+    np.testing.assert_array_equal(found.opacity, flat[..., 5:14])
+    np.testing.assert_allclose(found.stretch, 0.4 * np.tanh(flat[..., 14:]))
+
+
+def test_without_a_stretch_nothing_else_is_read_differently():
+    x = numbers()
+    found = placing.read(x[..., :NUMBERS])
+    assert found.stretch.shape == (2, 16, 2)
+    assert not np.any(found.stretch)
+    flat = placing.read(x * (np.arange(STRETCHED) < NUMBERS))
+    np.testing.assert_allclose(found.scale, np.sqrt(flat.scale))  # 2 ** (x / 2)
+    for name in ("position", "presence", "depth", "opacity", "stretch"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(flat, name))
+
+
+@pytest.mark.parametrize("direction", [0, 30, 45, 90, 160])
+def test_a_stretch_keeps_the_area_and_turns_with_its_direction(direction):
+    """The second moments of what a tap draws, over all places between pixels."""
+    angle, k = np.deg2rad(direction), 0.3
+    offsets = (np.stack(np.divmod(np.arange(64), 8), axis=1) - 3.5) / 8
+    found = placing.read(tf.zeros((64, 4, 4, STRETCHED), "float64"))
+    stretch = np.zeros((64, 16, 2))
+    stretch[:, 5] = k * np.cos(2 * angle), k * np.sin(2 * angle)
+    moved = np.tile(offsets[:, np.newaxis], (1, 16, 1))
+    found = found._replace(stretch=stretch, position=moved)
+    drawn = placing.spread(found).numpy()[:, :, 5, 4].reshape(64, 8, 8)
+    home = placing.spread(found._replace(stretch=0 * stretch)).numpy()[:, :, 5, 4]
+    assert drawn.sum() == pytest.approx(home.sum(), rel=1e-2)
+    middles = 2.5 + offsets[:, np.newaxis, np.newaxis]
+    away = np.moveaxis(np.mgrid[:8, :8], 0, -1) - middles
+    moments = np.einsum("nij,nija,nijb->ab", drawn, away, away) / drawn.sum()
+    values, vectors = np.linalg.eigh(moments)
+    along = np.array([np.cos(angle), np.sin(angle)])
+    assert abs(vectors[:, 1] @ along) > 0.999
+    assert np.sqrt(values[1] / values[0]) == pytest.approx((1 + k) / (1 - k), rel=0.02)
 
 
 @pytest.mark.parametrize("execution", EXECUTIONS)
@@ -76,7 +110,7 @@ def test_the_background_stays_at_home_and_behind(execution):
 
 
 def test_in_front_of_a_background_parts_begin_opaque():
-    found = placing.read(tf.zeros((1, 4, 4, NUMBERS)), background=True)
+    found = placing.read(tf.zeros((1, 4, 4, STRETCHED)), background=True)
     covered = placing.cover(found, placing.spread(found)).numpy().reshape(8, 8, 4, 4)
     along = np.array([1, 2, 2, 1])
     np.testing.assert_allclose(
@@ -89,20 +123,20 @@ def test_in_front_of_a_background_parts_begin_opaque():
 
 def test_hard_presences_are_zero_or_one():
     x = numbers()
-    odds = 2 + 3 * x.numpy().reshape(2, 16, NUMBERS)[..., 3]
-    x = x * np.where(np.arange(NUMBERS) == 3, 3.0, 1.0)
+    odds = 2 + 3 * x.numpy().reshape(2, 16, STRETCHED)[..., 3]
+    x = x * np.where(np.arange(STRETCHED) == 3, 3.0, 1.0)
     found = placing.read(x, hard=True)
     np.testing.assert_array_equal(found.presence, odds > 0)
     assert 0 < np.mean(found.presence) < 1
     soft = placing.read(x)
-    for name in ("position", "scale", "depth", "opacity"):
+    for name in ("position", "scale", "depth", "opacity", "stretch"):
         np.testing.assert_array_equal(getattr(found, name), getattr(soft, name))
     assert (placing.read(0 * x, hard=True).presence.numpy() == 1).all()
 
 
 def test_in_training_they_are_drawn_by_their_chance_and_learn_straight_through():
     random, count = np.random.default_rng(3), 4000
-    x = np.zeros((1, 4, 4, NUMBERS))
+    x = np.zeros((1, 4, 4, STRETCHED))
     x[..., 3] = np.linspace(-5, 1, 16).reshape(4, 4)
     x = tf.repeat(tf.constant(x), count, axis=0)
     chances = tf.constant(random.uniform(size=(count, 16)))
@@ -117,7 +151,7 @@ def test_in_training_they_are_drawn_by_their_chance_and_learn_straight_through()
     assert (np.abs(np.mean(drawn, axis=0) - expected) < 4 * error).all()
     noisy = 2 + np.linspace(-5, 1, 16) + np.log(chances) - np.log(1 - chances)
     slope = 1 / (4 * np.cosh(noisy / 2) ** 2)
-    found = tape.gradient(total, x).numpy().reshape(count, 16, NUMBERS)
+    found = tape.gradient(total, x).numpy().reshape(count, 16, STRETCHED)
     np.testing.assert_allclose(found[..., 3], slope, atol=1e-9)
     assert not np.delete(found, 3, axis=2).any()
     # Before parts learn, and by chances of exactly 0, nothing is undefined.
@@ -138,7 +172,7 @@ def test_pulling_back_is_the_transpose():
 
 def test_a_part_in_front_hides_and_one_behind_is_hidden():
     """Locations 5 and 6 at one place, opaque: the nearer one alone is seen."""
-    found = placing.read(tf.zeros((1, 4, 4, NUMBERS), "float64"))
+    found = placing.read(tf.zeros((1, 4, 4, STRETCHED), "float64"))
     position, depth, opacity = (
         np.array(part) for part in (found.position, found.depth, found.opacity)
     )
@@ -181,9 +215,9 @@ def test_gradients_are_those_of_finite_differences():
     found = gradient(x).reshape(-1)
     step, flat = 1e-6, x.numpy().reshape(-1)
     random = np.random.default_rng(0)
-    kinds = np.tile(np.arange(NUMBERS), 16)
+    kinds = np.tile(np.arange(STRETCHED), 16)
     checked = 0
-    for kind in range(NUMBERS):
+    for kind in range(STRETCHED):
         for index in random.choice(np.flatnonzero(kinds == kind), 4, replace=False):
             ends = []
             for sign in (-1, 1):
@@ -197,15 +231,16 @@ def test_gradients_are_those_of_finite_differences():
 
 
 def test_at_the_start_all_but_the_depth_have_a_gradient():
-    found = np.abs(gradient(numbers(1, scale=0.0))).reshape(16, NUMBERS)
+    found = np.abs(gradient(numbers(1, scale=0.0))).reshape(16, STRETCHED)
     assert (found[:, :4] > 1e-4).all()
     # At a picture's corner there may be nobody whom a tap could hide.
-    assert ((found[:, 5:] > 1e-4).sum(axis=0) >= 15).all()
+    assert ((found[:, 5:14] > 1e-4).sum(axis=0) >= 15).all()
+    assert (found[:, 14:] > 1e-4).all()
     np.testing.assert_array_equal(found[:, 4], 0)
     # As soon as something is opaque, it matters what is in front.
-    x = np.zeros((1, 4, 4, NUMBERS))
-    x[..., 5:] = 0.01
-    assert (np.abs(gradient(tf.constant(x))).reshape(16, NUMBERS)[:, 4] > 1e-6).all()
+    x = np.zeros((1, 4, 4, STRETCHED))
+    x[..., 5:14] = 0.01
+    assert (np.abs(gradient(tf.constant(x))).reshape(16, STRETCHED)[:, 4] > 1e-6).all()
 
 
 def test_on_the_grid_a_position_has_both_slopes():
@@ -213,7 +248,7 @@ def test_on_the_grid_a_position_has_both_slopes():
     step = 1e-6
     slopes = []
     for sign in (-1, 1):
-        x = np.zeros((1, 4, 4, NUMBERS))
+        x = np.zeros((1, 4, 4, STRETCHED))
         x[0, 1, 2, 0] = sign * step
         moved, home = (float(loss_of(tf.constant(v))) for v in (x, 0 * x))
         slopes.append((moved - home) / (sign * step))
@@ -250,3 +285,9 @@ def test_no_part_gets_further_than_the_margin():
         matrix = placing.sums(placing.read(tf.constant(x)))
         furthest = max(furthest, placing.margin(matrix))
     assert furthest == placing.MARGIN
+
+
+def test_a_stretched_part_may_get_anywhere():
+    x = np.full((1, 4, 4, STRETCHED), 40.0)
+    matrix = placing.sums(placing.read(tf.constant(x)))
+    assert placing.margin(matrix) == 6  # From one corner of the map to the other.

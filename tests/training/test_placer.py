@@ -32,7 +32,12 @@ def trainer_of(tiny_config, replicas=1, model=(), **train):
 LOCATED = {"latent_size": 16, "location_latents": True, "location_attention": True}
 
 
-BEHIND = {"presence": "hard", "background_attributes": 2, "opacity": "shared"}
+BEHIND = {
+    "presence": "hard",
+    "background_attributes": 2,
+    "opacity": "shared",
+    "stretch_parts": True,
+}
 
 
 @pytest.mark.parametrize(
