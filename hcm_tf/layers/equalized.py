@@ -210,29 +210,29 @@ class PlacedConv2D(UpsampledConv2D):
         x, dictionary = self._scaled(x)
         if not self.background:
             return place_convolve(x, dictionary, most, placed)
-        behind, before = self._split(placed)
         own = self.background
-        return place_convolve(
-            x[..., :own], dictionary[:, :own], None, behind
-        ) + place_convolve(x[..., own:], dictionary[:, own:], most, before)
+        behind = place_convolve(x[..., :own], dictionary[:, :own], None)
+        parts = place_convolve(
+            x[..., own:], dictionary[:, own:], most, placed[..., :-1]
+        )
+        return self._left(placed) * behind + parts
 
     def back(self, y: Tensor, placed: Tensor | None = None) -> Tensor:
         y, dictionary = self._scaled(y)
         if not self.background:
             return place_convolve_back(y, dictionary, placed)
-        behind, before = self._split(placed)
         own = self.background
         found = (
-            place_convolve_back(y, dictionary[:, :own], behind),
-            place_convolve_back(y, dictionary[:, own:], before),
+            place_convolve_back(self._left(placed) * y, dictionary[:, :own]),
+            place_convolve_back(y, dictionary[:, own:], placed[..., :-1]),
         )
         return ops.concatenate(found, axis=-1)
 
     @staticmethod
-    def _split(placed: Tensor) -> tuple[Tensor, Tensor]:
-        """The background's matrix, and the parts'."""
-        width = placed.shape[-1] // 2
-        return placed[..., width:], placed[..., :width]
+    def _left(placed: Tensor) -> Tensor:
+        """What parts leave of the background: `(batch or 1, 8, 8, 1)`."""
+        side = math.isqrt(placed.shape[1])
+        return ops.reshape(placed[..., -1], (-1, side, side, 1))
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -45,7 +45,6 @@ from typing import NamedTuple
 import numpy as np
 from keras import ops
 
-from hcm_tf.operations.placement import tap_sums
 from hcm_tf.sparsity import Tensor
 
 TAPS = 9
@@ -179,8 +178,8 @@ def sums(placing: Placing, *, background: bool = False) -> Tensor:
 
     Args:
         placing: of all parts.
-        background: there is one; then the matrix is twice as wide, and its second half
-            adds up the background's taps.
+        background: there is one; then the matrix has one more column: what all parts
+            leave of it at each pixel.
     """
     alone = spread(placing)
     covered = cover(placing, alone)
@@ -188,9 +187,7 @@ def sums(placing: Placing, *, background: bool = False) -> Tensor:
     if not background:
         return parts
     left = ops.prod(1 - covered, axis=-1, keepdims=True)
-    side = math.isqrt(covered.shape[-1])
-    grid = ops.cast(tap_sums(side, side), parts.dtype)
-    return ops.concatenate([parts, left * grid], axis=-1)
+    return ops.concatenate([parts, left], axis=-1)
 
 
 def background_sums(side: int) -> Tensor:
@@ -200,11 +197,10 @@ def background_sums(side: int) -> Tensor:
         side: locations in a row.
 
     Returns:
-        float32 `(1, pixels, 18 locations)`.
+        float32 `(1, pixels, 9 locations + 1)`.
     """
-    grid = tap_sums(side, side)
-    matrix = np.concatenate([np.zeros_like(grid), grid], axis=-1)
-    return ops.convert_to_tensor(matrix[np.newaxis], dtype="float32")
+    pixels, taps = 4 * side**2, TAPS * side**2
+    return ops.concatenate([ops.zeros((1, pixels, taps)), ops.ones((1, pixels, 1))], -1)
 
 
 def masks(placing: Placing) -> Tensor:
@@ -319,7 +315,7 @@ def margin(matrix: np.ndarray) -> int:
     """
     matrix = np.asarray(matrix)
     side = math.isqrt(matrix.shape[1]) // 2
-    matrix = matrix[..., : TAPS * side**2]  # The background's get no further.
+    matrix = matrix[..., : TAPS * side**2]  # The background gets no further.
     shape = (-1, 2 * side, 2 * side, side, side, TAPS)
     reached = np.any(matrix.reshape(shape) != 0, axis=(0, 5))
     distance = np.abs(np.arange(2 * side)[:, np.newaxis] - (2 * np.arange(side) + 0.5))

@@ -100,7 +100,7 @@ def test_the_background_stays_at_home_and_behind(execution):
     layer.build((None, 4, 4, 3))
     layer.kernel.assign(dictionary / layer.scale)
     matrix = placing.sums(found, background=True)
-    assert matrix.shape == (2, 64, 288)
+    assert matrix.shape == (2, 64, 145)
     drawn = layer(tf.constant(attributes), matrix, selected=True)
     assert np.abs(drawn - expected).max() < 1e-12 * np.abs(expected).max()
     pixels = np.random.default_rng(2).normal(size=(2, 8, 8, 2))
