@@ -28,13 +28,19 @@ from hcm_tf.evaluate.groupings import (
     CONTROLLED,
     MAIN,
     ORACLE,
+    PLACED,
     SOFT,
     Drawn,
     Grouping,
     available,
 )
 from hcm_tf.evaluate.measurement import Options
-from hcm_tf.evaluate.parsing_table import BEST_IOU, counts_markdown, markdown
+from hcm_tf.evaluate.parsing_table import (
+    BEST_IOU,
+    counts_markdown,
+    faults_markdown,
+    markdown,
+)
 from hcm_tf.evaluate.progress import bar
 from hcm_tf.evaluate.scene_counts import Counter
 from hcm_tf.evaluate.scene_runs import recipe
@@ -146,6 +152,11 @@ def measure(
     rows = {name: scene_scores.summaries(one) for name, one in parsed.scores.items()}
     found = {"segments": segments, "rows": rows}
     true_counts = [scene.count for scene in scenes]
+    found["faults"] = {
+        name: scene_scores.total_faults(scenes, parsed.labels[name])
+        for name in groupings
+        if name in PLACED
+    }
     found["counts"] = scene_counts.summaries(true_counts, parsed.counts)
     if placed:
         found["placing"] = placing.measure(run, images, latents)
@@ -215,10 +226,14 @@ def evaluate(run_dirs: Sequence[str], options: Options) -> str:
         results.setdefault(data.dataset, {})[name] = found
         written.append(scene_runs.write(path, "parsing", found, pixels))
     tables = [
-        f"{dataset}, {count} scenes\n\n{markdown(runs)}\n\n{counts_markdown(runs)}"
+        table
         for dataset, runs in results.items()
+        for table in (
+            f"{dataset}, {count} scenes",
+            *(make(runs) for make in (markdown, counts_markdown, faults_markdown)),
+        )
     ]
-    return "\n\n".join([*tables, "\n".join(written)])
+    return "\n\n".join([*filter(None, tables), "\n".join(written)])
 
 
 def _encoded(run: Run, images: np.ndarray) -> np.ndarray:

@@ -53,6 +53,26 @@ def counts_markdown(results: Mapping[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def faults_markdown(results: Mapping[str, dict[str, Any]]) -> str:
+    """Markdown of how many objects are split, merged or missed.
+
+    Args:
+        results: as of `markdown`.
+
+    Returns:
+        Empty if no run places its parts freely.
+    """
+    heading = ["run", "segments", *scene_scores.FAULTS]
+    lines = [
+        line([run, name, *(str(one[fault]) for fault in scene_scores.FAULTS)])
+        for run, found in results.items()
+        for name, one in found["faults"].items()
+    ]
+    if not lines:
+        return ""
+    return "\n".join([line(heading), "|" + "---|" * len(heading), *lines])
+
+
 def _row(run: str, name: str, found: Mapping[str, scene_scores.Summary]) -> str:
     cells = [
         cell(found[score]) if score in found else "-"

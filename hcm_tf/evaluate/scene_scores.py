@@ -13,6 +13,7 @@ from hcm_tf.data.scene import Scene
 from hcm_tf.data.scenes import RECIPES
 from hcm_tf.evaluate.progress import bar
 from hcm_tf.metrics.segmentation import (
+    faults,
     foreground_rand_index,
     matched_overlap,
     segmentation_covering,
@@ -31,6 +32,8 @@ SCORES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "MSC": lambda truth, found: segmentation_covering(truth, found, background=True),
     "mIoU": matched_overlap,
 }
+
+FAULTS = ("objects", "split", "merged", "missed")
 
 # From an image in [0, 1] and a seed to a label map.
 Segmenter = Callable[[np.ndarray, int], np.ndarray]
@@ -132,6 +135,17 @@ def summaries(of_scenes: Sequence[dict[str, float]]) -> dict[str, Summary]:
     return {
         name: summary([values[name] for values in of_scenes]) for name in of_scenes[0]
     }
+
+
+def total_faults(scenes: Sequence[Scene], labels: np.ndarray) -> dict[str, int]:
+    """The objects of all scenes, and how many are split, merged or missed.
+
+    Args:
+        scenes: with the true segments.
+        labels: those found, `(n, 64, 64)`, 0 for the background.
+    """
+    found = [faults(one.labels, own) for one, own in zip(scenes, labels, strict=True)]
+    return {name: sum(one[name] for one in found) for name in FAULTS}
 
 
 def summary(values: Sequence[float]) -> Summary:

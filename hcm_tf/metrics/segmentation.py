@@ -20,6 +20,9 @@ from hcm_tf.metrics.overlap import intersection_over_union
 # mask holds what is above this.
 LEAST_PIXELS = 4
 SOFT_THRESHOLD = 0.04
+# What makes an object one that can be judged, in pixels, and split, in parts of it.
+LEAST_OBJECT = 20
+LEAST_SPLIT = 0.25
 
 
 def foreground_rand_index(truth: np.ndarray, found: np.ndarray) -> float:
@@ -132,6 +135,43 @@ def best_overlap(
     true = truth.ravel() == names[:, np.newaxis]
     regions = masks.reshape(len(masks), -1) > threshold
     return _mean(intersection_over_union(true, regions).max(axis=1, initial=0))
+
+
+def faults(truth: np.ndarray, found: np.ndarray) -> dict[str, int]:
+    """What is wrong with a scene's objects: how many are split, merged or missed.
+
+    An object is missed if more than half of it is found to be background. Of the others
+    one is split if more than a quarter of its found pixels are outside of its largest
+    segment, and merged if that is the largest of another object too. It can be both.
+
+    Args:
+        truth: integers of any shape, 0 for the background.
+        found: integers of the same shape, 0 or more, and 0 for the background.
+
+    Returns:
+        `objects`, of which at least LEAST_OBJECT pixels are seen, and of them `split`,
+        `merged` and `missed`.
+
+    Raises:
+        ValueError: arrays of other types or shapes.
+    """
+    truth, found = _checked(truth, found)
+    numbers, sizes = np.unique(truth[truth != 0], return_counts=True)
+    large = numbers[sizes >= LEAST_OBJECT]
+    largest, split = [], 0
+    for number in large:
+        own = np.bincount(found[truth == number])
+        own, behind = own[1:], own[0]
+        if behind > own.sum():
+            continue
+        largest.append(int(np.argmax(own)))
+        split += bool(own.sum() - own.max() > LEAST_SPLIT * own.sum())
+    return {
+        "objects": len(large),
+        "split": split,
+        "merged": sum(largest.count(one) > 1 for one in largest),
+        "missed": len(large) - len(largest),
+    }
 
 
 def _checked(truth: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -128,6 +128,17 @@ def test_the_command_writes_the_row_the_counts_and_the_diagnosis(parsed):
     assert counted["accuracy"]["mean"] == 0
     assert counted["mean absolute error"]["mean"] == truth.mean()
     assert list(found["counts"])[-1] == scene_counts.MOST_FREQUENT
+    # Every object that is seen is missed, and the table says so.
+    seen = [np.bincount(scene.labels.ravel())[1:] for scene in SCENES]
+    objects = sum(int(np.sum(sizes >= 20)) for sizes in seen)
+    assert found["faults"][NAME] == {
+        "objects": objects,
+        "split": 0,
+        "merged": 0,
+        "missed": objects,
+    }
+    row = " | ".join(["| by placed part", *map(str, (objects, 0, 0, objects))])
+    assert row.lstrip("| ") in told
     assert (found["placing"]["presence"], found["placing"]["covered"]) == (1, 0)
     error = counted["mean absolute error"]
     row = f"0.000 ± 0.000 | {error['mean']:.3f} ± {error['error']:.3f} |"

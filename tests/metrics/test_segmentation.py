@@ -8,6 +8,7 @@ import pytest
 
 from hcm_tf.metrics.segmentation import (
     best_overlap,
+    faults,
     foreground_rand_index,
     matched_overlap,
     segmentation_covering,
@@ -198,8 +199,31 @@ def test_tiles_fool_the_rand_index_but_not_the_covering():
     assert segmentation_covering(truth, tiles) == pytest.approx(24 / 64)
 
 
+def test_objects_are_split_merged_or_missed():
+    """Six objects of 5 x 8 pixels, and one too small to judge."""
+    truth = np.zeros((30, 30), int)
+    for number in range(6):
+        row, column = divmod(number, 3)
+        truth[10 * row : 10 * row + 5, 10 * column : 10 * column + 8] = number + 1
+    truth[25, :19] = 7
+    assert faults(truth, truth) == dict(objects=6, split=0, merged=0, missed=0)
+    found = truth.copy()
+    found[:5, :2] = 8  # A quarter of the first: no more, so it is whole.
+    found[:5, 10:13] = 8  # Three eighths of the second.
+    found[:5, 20:24] = 0  # Half of the third: not missed.
+    found[10:15, :5] = (
+        0  # Five eighths of the fourth: missed, though the rest is whole.
+    )
+    found[found == 6] = 5  # The sixth is the fifth's.
+    assert faults(truth, found) == dict(objects=6, split=1, merged=2, missed=1)
+    found[10:15, 20:23] = 9  # It is split as well, and still is mostly the fifth's.
+    assert faults(truth, found) == dict(objects=6, split=2, merged=2, missed=1)
+    assert faults(0 * truth, truth) == dict(objects=0, split=0, merged=0, missed=0)
+    assert faults(truth, 0 * truth)["missed"] == 6
+
+
 @pytest.mark.parametrize(
-    "score", [foreground_rand_index, segmentation_covering, matched_overlap]
+    "score", [foreground_rand_index, segmentation_covering, matched_overlap, faults]
 )
 def test_other_arrays_are_refused(score):
     for found in (ONE[:2], ONE.astype(float)):
