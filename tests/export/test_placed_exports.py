@@ -75,7 +75,7 @@ def test_other_runtimes_draw_the_same(placed_run, tmp_path, runtime):
     for latent, answer in zip(latents, np.load(out).values(), strict=True):
         expected = run.generator(latent).numpy()
         np.testing.assert_allclose(answer, expected, rtol=0, atol=1e-5)
-        assert np.std(expected) > 1e-2
+        assert np.std(expected) > 5e-3
 
 
 def test_on_a_device_it_is_made_of_builtins(placed_run):
