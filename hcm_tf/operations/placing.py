@@ -79,8 +79,8 @@ class Placing(NamedTuple):
         presence: `(batch, locations)`, above 0; 1 on the grid.
         depth: `(batch, locations)`; the larger is in front.
         opacity: of the taps, `(batch, locations, 9)`; 0 hides nothing.
-        stretch: `(batch, locations, 2)`, each between -THINNEST and THINNEST: along
-            rows (and across columns), and along the falling diagonal.
+        stretch: `(batch, locations, 2)`, each between -THINNEST and THINNEST: down, at
+            the cost of across, and along the falling diagonal; below 0 the other way.
     """
 
     position: Tensor
