@@ -17,6 +17,7 @@ turn, and kept in the table.
 import argparse
 import dataclasses
 import json
+import math
 import os
 import pathlib
 import statistics
@@ -24,6 +25,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent import futures
 from typing import Any
 
@@ -35,21 +37,25 @@ ROOT = pathlib.Path(__file__).parents[1]
 PLANS = pathlib.Path(__file__).parent / "plans"
 TIMED_ROUNDS = 15
 LEVEL = "8x8"  # Of the parts: where consistency and edits are taken from.
-# What the printed table shows of a run, under which heading; the file has more.
-COLUMNS = {
-    "frechet parts": "Frechet, parts",
-    "frechet random": "Frechet, random",
-    "sliced wasserstein 64": "sliced Wasserstein, 64",
-    "sure": "sure",
-    "error": "error, encoded",
-    "error at bits attributes": "error at 4 bits a value, attributes",
-    "bits attributes": "bits of that",
-    "consistency": "consistency, same unit",
-    "consistency of others": "another unit",
-    "part changed": "part changed by its unit",
-    "part changed by chance": "by another",
-    "kept attributes": "attributes active",
-}
+# What the printed table shows of a run, the file having more: heading, value, and value
+# that is taken from it.
+COLUMNS = (
+    ("Frechet, parts", "frechet parts", ""),
+    ("Frechet, random", "frechet random", ""),
+    ("sliced Wasserstein, 64", "sliced wasserstein 64", ""),
+    ("16", "sliced wasserstein 16", ""),
+    ("sure", "sure", ""),
+    ("error, encoded", "error", ""),
+    ("bits of attributes", "bits attributes", ""),
+    ("active: attributes", "kept attributes", ""),
+    ("8x8", "kept 8x8", ""),
+    ("16x16", "kept 16x16", ""),
+    ("32x32", "kept 32x32", ""),
+    ("attributes never active", "never attributes", ""),
+    ("consistency above another unit's", "consistency", "consistency of others"),
+)
+# Of the same seed of the plan's reference, in a table of differences.
+COMPARED = {"frechet parts", "frechet random", "sure", "error", "bits attributes"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,7 +70,7 @@ class Plan:
         rows: flags of each row, by its name.
         evaluate: flags of `hcm_tf.evaluate`.
         equal: "steps" or "time".
-        reference: row whose time the others have.
+        reference: row that the others are compared with, and whose time they have.
     """
 
     about: str
@@ -318,48 +324,99 @@ def configuration(flags: dict[str, Any]) -> ExperimentConfig:
     return ExperimentConfig.from_json(sections)
 
 
-def summary(table: dict[str, Any]) -> str:
-    """Mean and standard deviation over the seeds, as Markdown; and of dead units."""
-    rows: dict[str, list[dict]] = {}
+def value(run: dict[str, Any], name: str, taken: str = "") -> float | None:
+    """What a run has of a name, less what it has of another; None without either."""
+    if run.get(name) is None or (taken and run.get(taken) is None):
+        return None
+    return run[name] - (run[taken] if taken else 0.0)
+
+
+def by_row(table: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Runs of every row that has any."""
+    rows: dict[str, list[dict[str, Any]]] = {}
     for run in table["runs"].values():
         rows.setdefault(run["row"], []).append(run)
-    parts = []
+    return rows
+
+
+def summary(table: dict[str, Any]) -> str:
+    """Mean and standard deviation over the seeds, as Markdown.
+
+    With a reference also those of every run's differences from the run of the
+    reference that has the same seed: what seeds share cancels there.
+    """
+    rows, parts = by_row(table), []
     if rows:
-        some = next(iter(table["runs"].values()))
-        dead = {name: name for name in some if name.startswith("never ")}
-        parts = [_markdown(rows, some, COLUMNS), _markdown(rows, some, dead)]
+        columns = [
+            (heading, lambda run, names=names: value(run, *names))
+            for heading, *names in COLUMNS
+        ]
+        parts = [_markdown(rows, columns)]
+        reference = table.get("plan", {}).get("reference")
+        other = {run["seed"]: run for run in rows.get(reference, ())}
+        others = {row: runs for row, runs in rows.items() if row != reference}
+        if other and others:
+            differences = [
+                (f"{heading}, less {reference}'s", _difference(name, other))
+                for heading, name, _ in COLUMNS
+                if name in COMPARED
+            ]
+            parts.append(_markdown(others, differences, digits=2))
     if table.get("step_ms"):
-        lines = ["| row | ms a step |", "|---|---|"]
-        lines += [f"| {row} | {ms:.1f} |" for row, ms in table["step_ms"].items()]
+        times = table["step_ms"]
+        first = times[table["plan"]["reference"]]
+        lines = ["| row | ms a step | of the reference's |", "|---|---|---|"]
+        lines += [
+            f"| {row} | {ms:.1f} | {ms / first:.2f} |" for row, ms in times.items()
+        ]
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
 
 
+def _difference(
+    name: str, other: dict[int, dict[str, Any]]
+) -> Callable[[dict[str, Any]], float | None]:
+    """A run -> its value less that of the other run of its seed."""
+
+    def less(run: dict[str, Any]) -> float | None:
+        its, others = value(run, name), value(other.get(run["seed"], {}), name)
+        return None if its is None or others is None else its - others
+
+    return less
+
+
 def _markdown(
-    rows: dict[str, list[dict]], some: dict[str, Any], columns: dict[str, str]
+    rows: dict[str, list[dict[str, Any]]],
+    columns: list[tuple[str, Callable[[dict[str, Any]], float | None]]],
+    digits: int = 3,
 ) -> str:
-    """One table: columns by name, those that a run has, under their headings."""
-    columns = {name: about for name, about in columns.items() if name in some}
+    """One table: the columns that any run has, under their headings."""
+    every = [run for runs in rows.values() for run in runs]
+    columns = [one for one in columns if any(one[1](run) is not None for run in every)]
     lines = [
-        "| " + " | ".join(("row", "runs", *columns.values())) + " |",
+        "| " + " | ".join(("row", "runs", *(heading for heading, _ in columns))) + " |",
         "|---" * (len(columns) + 2) + "|",
     ]
     for row, runs in rows.items():
         cells = [row, str(len(runs))]
-        for name in columns:
-            values = [run[name] for run in runs if run.get(name) is not None]
-            cells.append(_spread(values))
+        for _, of_run in columns:
+            values = [of_run(run) for run in runs]
+            cells.append(_spread([one for one in values if one is not None], digits))
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def _spread(values: list[float]) -> str:
+def _spread(values: list[float], digits: int) -> str:
+    """Mean, and the deviation as far as the mean's digits show it."""
     if not values:
         return ""
     mean = statistics.mean(values)
     if len(values) == 1:
-        return _number(mean, 3)
-    return f"{_number(mean, 3)} ± {_number(statistics.stdev(values), 1)}"
+        return _number(mean, digits)
+    deviation = statistics.stdev(values)
+    places = digits - 1 - math.floor(math.log10(abs(mean) or 1.0))
+    deviation = round(float(f"{deviation:.1g}"), max(places, 0))
+    return f"{_number(mean, digits)} ± {_number(deviation, 1)}"
 
 
 def _number(value: float, digits: int) -> str:

@@ -1,28 +1,44 @@
 """Draws the tables of a study: python -m benchmarks.study_plots --results=docs/study
 
 For each PLAN.json a PLAN.png: every row's seeds as dots, their mean and standard
-deviation as a bar. With --runs=runs/study also PLAN-samples.jpg: the first
-eight samples of the first seed of every row, where the run is still there. Needs
-requirements-plots.txt, and nothing of TensorFlow.
+deviation as a bar. For the plans of FRONTIER error-bits.png: error against the length
+of the code, by which rules that keep more can be compared with those that keep less.
+With --runs=runs/study also PLAN-samples.jpg: the first eight samples of the first seed
+of every row, where the run is still there. Needs requirements-plots.txt, and nothing of
+TensorFlow.
 """
 
 import argparse
 import json
+import math
 import pathlib
 import statistics
+from collections.abc import Callable
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-# Column of the table, what the axis says, and whether its range is better logarithmic.
-MEASURES = (
-    ("frechet {features}", "Frechet distance, {features}", True),
-    ("error", "reconstruction error,\nof the pixels' variance", True),
-    ("never attributes", "attributes never active", False),
-    ("consistency", "consistency of 8x8 units", False),
+Run = dict[str, Any]
+# What the axis says, the value of a run, and what of it is left out beyond that many
+# times the median of the rows, since it would squeeze the others.
+MEASURES: tuple[tuple[str, Callable[[Run], float], float], ...] = (
+    ("Frechet distance, parts", lambda run: run["frechet parts"], 1.6),
+    ("Frechet distance, random", lambda run: run["frechet random"], 1.6),
+    ("reconstruction error,\nof the pixels' variance", lambda run: run["error"], 1.6),
+    ("bits of attributes", lambda run: run["bits attributes"], math.inf),
+    ("attributes never active", lambda run: run["never attributes"], math.inf),
+    (
+        "consistency of 8x8 units\nabove another unit's",
+        lambda run: run["consistency"] - run["consistency of others"],
+        math.inf,
+    ),
 )
+# The plan whose rows lie on a curve, and that whose rows are points beside it.
+FRONTIER = ("k", "sparsities")
 SHOWN = 8
 INK, FAINT, ACCENT = "#1d1f23", "#b9bcc2", "#b04a1c"
 
@@ -33,81 +49,165 @@ def main() -> None:
     parser.add_argument("--results", default="docs/study", type=pathlib.Path)
     parser.add_argument("--runs", type=pathlib.Path)
     options = parser.parse_args()
+    tables = {}
     for path in sorted(options.results.glob("*.json")):
         table = json.loads(path.read_text())
         if not table["runs"]:  # Only its steps were timed.
             continue
+        tables[path.stem] = table
         plot(table, path.with_suffix(".png"))
         print(path.with_suffix(".png"))
         if options.runs:
             out = path.with_name(f"{path.stem}-samples.jpg")
             if samples(table, options.runs / path.stem, out):
                 print(out)
+    if all(name in tables for name in FRONTIER):
+        curve, points = (tables[name] for name in FRONTIER)
+        frontier(curve, points, options.results / "error-bits.png")
+        print(options.results / "error-bits.png")
 
 
-def rows_of(table: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+def rows_of(table: dict[str, Any]) -> dict[str, list[Run]]:
     """Runs of each row that has any, in the order of the plan."""
-    found: dict[str, list[dict[str, Any]]] = {row: [] for row in table["plan"]["rows"]}
+    found: dict[str, list[Run]] = {row: [] for row in table["plan"]["rows"]}
     for run in table["runs"].values():
         found[run["row"]].append(run)
     return {row: runs for row, runs in found.items() if runs}
 
 
+def values_of(runs: list[Run], of_run: Callable[[Run], float]) -> list[float]:
+    """Values of the runs that have one."""
+    found = []
+    for run in runs:
+        try:
+            found.append(of_run(run))
+        except (KeyError, TypeError):  # Not measured, or null: nothing to measure.
+            continue
+    return [one for one in found if one is not None]
+
+
 def plot(table: dict[str, Any], path: pathlib.Path) -> None:
-    """One panel a measure, one line a row."""
+    """One panel a measure, one line a row, a dashed line at the plan's reference."""
     rows = rows_of(table)
-    some = next(iter(rows.values()))[0]
-    features = "parts" if "frechet parts" in some else "random"
-    shown = [
-        (name.format(features=features), about.format(features=features), log)
-        for name, about, log in MEASURES
-    ]
-    shown = [one for one in shown if some.get(one[0]) is not None]
+    shown = {
+        about: ([values_of(runs, of_run) for runs in rows.values()], beyond)
+        for about, of_run, beyond in MEASURES
+    }
+    shown = {about: (v, beyond) for about, (v, beyond) in shown.items() if any(v)}
+    # Of two sets of features the first: what knows faces, where there are any.
+    for about in [about for about in shown if about.startswith("Frechet")][1:]:
+        del shown[about]
     figure, panels = plt.subplots(
         *(1, len(shown)),
         sharey=True,
-        figsize=(3 * len(shown) + 2, 0.32 * len(rows) + 1.2),
+        figsize=(2.1 * len(shown) + 2, 0.3 * len(rows) + 1.4),
         squeeze=False,
     )
-    for panel, (name, about, log) in zip(panels[0], shown, strict=True):
-        for height, runs in enumerate(rows.values()):
-            values = [run[name] for run in runs if run.get(name) is not None]
-            if not values:
-                continue
-            mean = statistics.mean(values)
-            spread = statistics.stdev(values) if len(values) > 1 else 0.0
-            # A logarithm has no room for a bar that reaches 0.
-            low = min(spread, 0.9 * mean) if log else spread
-            panel.errorbar(
-                *(mean, height, None),
-                xerr=[[low], [spread]],
-                fmt="|",
-                markersize=9,
-                color=ACCENT,
-                capsize=2,
-            )
-            panel.plot(values, [height] * len(values), "o", ms=3, color=INK, alpha=0.6)
-        panel.set_xlabel(about, fontsize=8, color=INK)
-        panel.grid(axis="x", color=FAINT, linewidth=0.4)
-        panel.tick_params(labelsize=8)
-        panel.spines[["top", "right", "left"]].set_visible(False)
-        if log:
-            panel.set_xscale("log")
-            panel.xaxis.set_minor_formatter(plt.NullFormatter())
-            low, high = panel.get_xlim()
-            ticks = [
-                digit * 10.0**power
-                for power in range(-3, 5)
-                for digit in (1, 2, 5)
-                if low <= digit * 10.0**power <= high
-            ]
-            panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    panels[0][0].set_yticks(range(len(rows)), list(rows), fontsize=8)
+    reference = table["plan"].get("reference")
+    for panel, (about, (values, beyond)) in zip(panels[0], shown.items(), strict=True):
+        _panel(panel, values, beyond)
+        if reference in rows:
+            mean = statistics.mean(values[list(rows).index(reference)])
+            panel.axvline(mean, color=FAINT, linestyle="--", linewidth=0.8, zorder=0)
+        panel.set_xlabel(about, fontsize=9, color=INK)
+    panels[0][0].set_yticks(range(len(rows)), list(rows), fontsize=9)
     panels[0][0].invert_yaxis()
     runs = sum(map(len, rows.values()))
-    figure.suptitle(f"{table['plan']['about']} {runs} runs.", fontsize=9, color=INK)
+    figure.suptitle(
+        f"{table['plan']['about']} {runs} runs: dots; mean and standard deviation: "
+        "bars; beyond the axis: numbers.",
+        fontsize=9,
+        color=INK,
+    )
     figure.tight_layout()
-    figure.savefig(path, dpi=130)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def _panel(panel: Axes, rows: list[list[float]], beyond: float) -> None:
+    """Dots and a bar for each row; a number for one far beyond the others."""
+    means = [statistics.mean(values) for values in rows if values]
+    limit = beyond * statistics.median(means)
+    inside = []
+    for height, values in enumerate(rows):
+        if not values:
+            continue
+        mean = statistics.mean(values)
+        if mean > limit:
+            panel.annotate(
+                f"{mean:,.3g}" if mean < 1000 else f"{mean:,.0f}",
+                (1, height),
+                xycoords=("axes fraction", "data"),
+                ha="right",
+                va="center",
+                fontsize=8,
+                color=ACCENT,
+            )
+            continue
+        spread = statistics.stdev(values) if len(values) > 1 else 0.0
+        inside += [*values, mean - spread, mean + spread]
+        panel.errorbar(
+            *(mean, height, None),
+            xerr=spread,
+            fmt="|",
+            markersize=9,
+            color=ACCENT,
+            capsize=2,
+        )
+        panel.plot(values, [height] * len(values), "o", ms=3, color=INK, alpha=0.6)
+    room = 0.08 * (max(inside) - min(inside) or 1.0)
+    panel.set_xlim(min(inside) - room, max(inside) + room)
+    panel.xaxis.set_major_locator(MaxNLocator(4))
+    panel.grid(axis="x", color=FAINT, linewidth=0.4)
+    panel.tick_params(labelsize=8)
+    panel.spines[["top", "right", "left"]].set_visible(False)
+
+
+def frontier(curve: dict[str, Any], points: dict[str, Any], path: pathlib.Path) -> None:
+    """Error against bits: the rows of one plan joined, those of another beside them."""
+
+    def means(runs: list[Run]) -> tuple[float, float]:
+        names = ("bits attributes", "error")
+        bits, error = (statistics.mean(run[name] for run in runs) for name in names)
+        return bits, error
+
+    figure, panel = plt.subplots(figsize=(8, 4.6))
+    joined = {row: means(runs) for row, runs in rows_of(curve).items()}
+    panel.plot(*zip(*joined.values(), strict=True), "-o", color=ACCENT, ms=4)
+    highest = 1.1 * max(error for _, error in joined.values())
+    beside = {row: means(runs) for row, runs in rows_of(points).items()}
+    beside.pop(points["plan"].get("reference", ""), None)  # A point of the curve.
+    beside = {row: place for row, place in beside.items() if place[1] <= highest}
+    panel.plot(*zip(*beside.values(), strict=True), "o", color=INK, ms=4)
+    named = [(f"k {row}", place, ACCENT) for row, place in joined.items()]
+    named += [(row, place, INK) for row, place in beside.items()]
+    for name, (bits, error), color in named:
+        # To the left where another point would be under the name.
+        left = any(
+            1 <= x / bits < 1.4 and abs(y - error) < 0.012
+            for _, (x, y), _ in named
+            if (x, y) != (bits, error)
+        )
+        place = (-5 if left else 5, -3) if color == INK else (0, -13)
+        panel.annotate(
+            name,
+            (bits, error),
+            xytext=place,
+            textcoords="offset points",
+            ha="center" if color == ACCENT else "right" if left else "left",
+            fontsize=8,
+            color=color,
+        )
+    panel.set_xscale("log")
+    ticks = (100, 200, 500, 1000, 2000)
+    panel.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    panel.xaxis.set_minor_formatter(plt.NullFormatter())
+    panel.set_xlabel("bits of attributes, 4 a value", fontsize=9, color=INK)
+    panel.set_ylabel("reconstruction error, of the pixels' variance", fontsize=9)
+    panel.grid(color=FAINT, linewidth=0.4)
+    panel.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
     plt.close(figure)
 
 

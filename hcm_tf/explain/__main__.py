@@ -69,7 +69,8 @@ def main(argv: list[str]) -> int:
             if own[name].present and any(own[seed].present for seed in seeds):
                 raise UserError(f"give --{name} or --{seeds[0]}, not both.")
         if own.session:
-            others = [name for name in ("image", "seed", "count") if own[name].present]
+            drawn = ("image", "seed", "count", "label")
+            others = [name for name in drawn if own[name].present]
             words = [] if chosen == COMMANDS[0] else [chosen]
             for other in (*words, *(f"--{name}" for name in others)):
                 raise UserError(f"--session draws what it says: leave out {other}.")

@@ -282,14 +282,22 @@ def _about(run: Run) -> str:
     gated = "; gated blocks" if model.gated_blocks else ""
     return (
         f"{run.config.data.dataset}, {model.image_size} by {model.image_size} pixels, "
-        f"step {run.step:,}; selection: {'; '.join(map(_selection, levels))}"
+        f"step {run.step:,}; selection: "
+        f"{'; '.join(_selection(level, model.top_p) for level in levels)}"
         f"{normalizer}{gated}"
     )
 
 
-def _selection(level: Level) -> str:
+def _selection(level: Level, top_p: float) -> str:
+    count = level.competitors
+    if level.sized:
+        kept = f"k = {level.k} of {count}"
+    elif level.rule == "top_p":
+        kept = f"p = {top_p:g} of the sum of {count}"
+    else:
+        kept = f"all {count}"
     always = f", and {level.always} that are always kept" if level.always else ""
-    return f"{level.name} by {level.rule}, k = {level.k} of {level.competitors}{always}"
+    return f"{level.name} by {level.rule}, {kept}{always}"
 
 
 def _check_edit(

@@ -254,12 +254,16 @@ def transplant(
         source: the image that gives.
         part: units of the source.
         target: the image that receives; its units at the cells of the part's lowest
-            level give way.
+            level give way, but those of the background only to a part that has some.
     """
     level = min(part)
     units = part[level]
     cells = sorted(set(zip(units.row.tolist(), units.column.tolist(), strict=True)))
     giving_way = at_cells(target, level, cells)
+    behind = decoder.generator.levels[level].always
+    if not np.any(units.basis < behind):
+        there = giving_way[level]
+        giving_way = {level: there.take(there.basis >= behind)}
     if new_gates:
         level, units = _single_level(part)
         code = _scaled(target.codes[level], giving_way[level], 0.0)

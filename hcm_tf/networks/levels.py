@@ -18,7 +18,8 @@ class Level:
     Attributes:
         name: "attributes", or such as "8x8".
         shape: of a code: (height, width, channels).
-        k: units kept among the competitors, or what their gates sum to.
+        k: units kept among the competitors, or what their gates sum to; of no meaning
+            to a rule that is not `sized`.
         placed: every location has its own basis functions.
         rule: by which they are kept, a name of `sparsity.rules.RULES`.
         always: channels, the first, whose units are kept without competing: attributes
@@ -37,6 +38,11 @@ class Level:
         """Units along the competing axes that may be active, ties aside."""
         k = self.k if RULES[self.rule].bounded else self.competitors
         return self.always + k
+
+    @property
+    def sized(self) -> bool:
+        """Whether k says how much is kept: neither everything nor a share of a sum."""
+        return RULES[self.rule].sized
 
     @property
     def positions(self) -> int:

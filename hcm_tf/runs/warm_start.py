@@ -13,7 +13,16 @@ from hcm_tf.prior import Gaussian, without_labels
 from hcm_tf.runs import checkpoint
 
 # What of a model its weights' shapes do not depend on.
-FREE = ("attribute_keep", "spatial_keep", "stddev_group_size")
+FREE = (
+    "attribute_keep",
+    "spatial_keep",
+    "sparsity",
+    "temperature",
+    "top_p",
+    "presence",
+    "stddev_group_size",
+)
+THRESHOLDS = "batch_top_k"  # The rule that has weights.
 
 
 def begin(config: ExperimentConfig, objects: dict[str, tf.Module]) -> dict[str, Any]:
@@ -40,7 +49,9 @@ def begin(config: ExperimentConfig, objects: dict[str, tf.Module]) -> dict[str, 
         if (before := _told(theirs, field.name))
         != (after := _told(config.model, field.name))
     }
-    shapes = [line for name, line in differs.items() if name not in FREE]
+    ruled = THRESHOLDS in (*theirs.sparsity, *config.model.sparsity)
+    free = set(FREE) - ({"sparsity"} if ruled else set())
+    shapes = [line for name, line in differs.items() if name not in free]
     if shapes:
         raise UserError(
             f"--init_from={source}: its networks have other shapes "
@@ -63,7 +74,7 @@ def begin(config: ExperimentConfig, objects: dict[str, tf.Module]) -> dict[str, 
         objects["posterior"].mean.assign(prior.mean)
         objects["posterior"].covariance.assign(factor @ tf.transpose(factor))
     for name, line in differs.items():
-        if name in FREE:
+        if name in free:
             print(f"{source} was trained with another {line}", file=sys.stderr)
     return origin
 

@@ -8,7 +8,7 @@
 | straight_through | as top_k | everything, as if it were kept |
 | soft_top_k | shares of at most 1 that sum to k | the shares too |
 | sparsemax, entmax15 | shares that sum to k, and may exceed 1 | the shares too |
-| sparsestmax | the same, with no fewer zeros than k ones would leave | the shares too |
+| sparsestmax | the same, no nearer to all equal than k ones are | the shares too |
 | gumbel_top_k | k of noisy scores; when sampling the k largest | everything |
 | reinforce | the same | kept values, and the chance to be kept |
 | batch_top_k | k for an image, on average over a group of images | what is kept |
@@ -24,6 +24,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+import keras
 from keras import ops
 
 from hcm_tf.sparsity import sampling, simplex
@@ -61,7 +62,8 @@ class Options:
     """What rules may be told beside k.
 
     Attributes:
-        temperature: of scores; lower is nearer to top-k.
+        temperature: of scores. Towards 0 the gates of soft_top_k are those of top-k;
+            the other shares go to one competitor alone.
         p: of top_p.
     """
 
@@ -103,12 +105,14 @@ class Rule:
     Attributes:
         gate: of a competition: boolean, or floating point of the dtype of x.
         bounded: no more than k gates of the competitors are not 0, ties aside.
+        sized: k says how much is kept, be it on average.
         noisy: draws in training, from `Stage.noise`.
         term: what training needs beside the image: "l1", "reinforce", "threshold".
     """
 
     gate: Callable[[Competition], Tensor]
     bounded: bool = False
+    sized: bool = True
     noisy: bool = False
     term: str = ""
 
@@ -168,7 +172,7 @@ def _sparsestmax(one: Competition) -> Tensor:
     # k equal shares are that far from the centre: nothing on the circle has fewer.
     radius = math.sqrt(max(1 / one.k - 1 / one.count, 0.0))
     if one.stage.progress is not None:
-        radius = radius * ops.cast(one.stage.progress, one.x.dtype)
+        radius = radius * ops.cast(one.stage.progress, _wide(one.x.dtype))
     return _shares(one, lambda z: one.k * simplex.sparsestmax(z / one.k, radius))
 
 
@@ -212,6 +216,7 @@ def group_threshold(one: Competition) -> Tensor:
 
 def _top_p(one: Competition) -> Tensor:
     x = ops.moveaxis(ops.relu(ops.stop_gradient(one.x)), one.axis, -1)
+    x = ops.cast(x, _wide(x.dtype))
     ordered = ops.top_k(x, one.count)[0]
     p = ops.cast(one.options.p, x.dtype)
     if one.stage.progress is not None:
@@ -221,16 +226,25 @@ def _top_p(one: Competition) -> Tensor:
     before = ops.cumsum(ordered, axis=-1) - ordered
     count = ops.sum(ops.cast(before < p * total, "int32"), axis=-1, keepdims=True)
     last = ops.take_along_axis(ordered, ops.maximum(count - 1, 0), axis=-1)
-    return one.x >= ops.moveaxis(last, -1, one.axis)
+    return one.x >= ops.cast(ops.moveaxis(last, -1, one.axis), one.x.dtype)
+
+
+def _wide(dtype: str) -> str:
+    """What is ranked and summed in: bfloat16 counts to 256, and adds up no more."""
+    return keras.backend.result_type(dtype, "float32")
 
 
 def scores(one: Competition) -> Tensor:
-    """Responses in the root mean square of their competitors, over the temperature."""
-    square = ops.mean(one.x**2, axis=one.axis, keepdims=True)
+    """Responses in the root mean square of their competitors, over the temperature.
+
+    In single precision at least, as all that is made of them.
+    """
+    x = ops.cast(one.x, _wide(one.x.dtype))
+    square = ops.mean(x**2, axis=one.axis, keepdims=True)
     unit = ops.sqrt(square + 1e-8) * one.options.temperature
     if one.stage.heat is not None:
-        unit = unit * ops.cast(one.stage.heat, one.x.dtype)
-    return one.x / unit
+        unit = unit * ops.cast(one.stage.heat, x.dtype)
+    return x / unit
 
 
 def log_probability(one: Competition) -> Tensor:
@@ -246,13 +260,13 @@ def log_probability(one: Competition) -> Tensor:
 
 def _shares(one: Competition, project: Callable[[Tensor], Tensor]) -> Tensor:
     z = ops.moveaxis(scores(one), one.axis, -1)
-    return ops.moveaxis(project(z), -1, one.axis)
+    return ops.cast(ops.moveaxis(project(z), -1, one.axis), one.x.dtype)
 
 
 RULES = {
     "top_k": Rule(_top_k, bounded=True),
-    "dense": Rule(_everything),
-    "l1": Rule(_everything, term="l1"),
+    "dense": Rule(_everything, sized=False),
+    "l1": Rule(_everything, sized=False, term="l1"),
     "straight_through": Rule(_straight_through, bounded=True),
     "soft_top_k": Rule(_soft_top_k),
     "sparsemax": Rule(_sparsemax),
@@ -261,5 +275,5 @@ RULES = {
     "gumbel_top_k": Rule(_gumbel_top_k, bounded=True, noisy=True),
     "reinforce": Rule(_drawn, bounded=True, noisy=True, term="reinforce"),
     "batch_top_k": Rule(_batch_top_k, term="threshold"),
-    "top_p": Rule(_top_p),
+    "top_p": Rule(_top_p, sized=False),
 }

@@ -218,7 +218,9 @@ class Revival(Regularizer):
         # The background's are always active.
         *grid, count = attributes.shape
         count -= generator.background_attributes
-        self.usage = Usage((*grid, count), attributes.k)
+        # Without a k to reach, it is enough to be positive.
+        k = attributes.k if attributes.sized else count
+        self.usage = Usage((*grid, count), k)
 
     def of_reconstructions(self, made: Reconstructed) -> Asked:
         # The latents are the encoder's to choose, by what they draw.

@@ -146,20 +146,38 @@ def test_equal_time_gives_slow_rows_fewer_steps(trained, plan, tmp_path, monkeyp
     assert trained[:2] == [("a", 0, 3), ("b, wide", 0, 1)]
 
 
-def test_the_summary_has_means_and_deviations():
-    runs = [
-        {"row": "a", "seed": s, "error": 1234.0 + s, "sure": None, "never 8x8": 0.5}
-        for s in range(3)
-    ]
-    table = {"runs": {str(one["seed"]): one for one in runs}, "step_ms": {"a": 3.25}}
-    first, dead, times = study.summary(table).split("\n\n")
+def test_the_summary_has_means_deviations_and_differences():
+    runs = {
+        f"{row}{seed}": {
+            "row": row,
+            "seed": seed,
+            "error": 1234.0 + seed + more,
+            "sure": None,
+            "bits attributes": 0.5,
+            "consistency": 0.9 + 1e-9 * seed,
+            "consistency of others": 0.4,
+        }
+        for row, more in (("a", 0.0), ("b", 25.0))
+        for seed in range(3)
+    }
+    del runs["b2"]
+    table = {
+        "runs": runs,
+        "step_ms": {"a": 2.5, "b": 3.25},
+        "plan": {"reference": "a"},
+    }
+    first, differences, times = study.summary(table).split("\n\n")
+    heading = "consistency above another unit's"
     assert first.splitlines() == [
-        "| row | runs | sure | error, encoded |",
-        "|---|---|---|---|",
-        "| a | 3 |  | 1,240 ± 1 |",
+        f"| row | runs | error, encoded | bits of attributes | {heading} |",
+        "|---|---|---|---|---|",
+        # Deviations end where the mean's digits do.
+        "| a | 3 | 1,240 ± 1 | 0.5 ± 0 | 0.5 ± 0 |",
+        "| b | 2 | 1,260 ± 1 | 0.5 ± 0 | 0.5 ± 0 |",
     ]
-    assert dead.splitlines()[-1] == "| a | 3 | 0.5 ± 0 |"
-    assert times.splitlines()[-1] == "| a | 3.2 |"
+    # Of the same seeds: the means of a and b differ by 24.5.
+    assert differences.splitlines()[2:] == ["| b | 2 | 25 ± 0 | 0 ± 0 |"]
+    assert times.splitlines()[-1] == "| b | 3.2 | 1.30 |"
 
 
 def test_steps_of_all_rows_are_timed():

@@ -13,6 +13,7 @@ from test_placed_networks import BEHIND, moved
 from hcm_tf.explain import commands, tree
 from hcm_tf.explain.choice import choose
 from hcm_tf.explain.decoder import Decoder
+from hcm_tf.networks.levels import Level
 
 ALWAYS = BEHIND["background_attributes"]
 
@@ -25,14 +26,33 @@ def behind():
     return decoder, record(decoder)[0]
 
 
-def test_the_background_is_always_kept_and_is_nobody_s_rival(behind):
+def test_the_background_does_not_compete(behind):
     decoder, recording = behind
     attributes, response = decoder.levels[0], recording.responses[0]
     assert attributes.always == ALWAYS
     assert attributes.most == attributes.k + ALWAYS
     assert attributes.competitors == response.shape[-1] - ALWAYS
     told = f"k = {attributes.k} of {attributes.competitors}, and {ALWAYS} that are"
-    assert told in commands._selection(attributes)
+    assert told in commands._selection(attributes, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ("dense", "8x8 by dense, all 64"),
+        ("l1", "8x8 by l1, all 64"),
+        ("top_p", "8x8 by top_p, p = 0.8 of the sum of 64"),
+        ("sparsemax", "8x8 by sparsemax, k = 16 of 64"),
+    ],
+)
+def test_a_report_says_what_decides_how_much_is_kept(rule, told):
+    level = Level("8x8", (8, 8, 4), 16, placed=False, rule=rule)
+    assert commands._selection(level, 0.8) == told
+
+
+def test_the_background_is_always_kept_and_is_nobody_s_rival(behind):
+    decoder, recording = behind
+    attributes, response = decoder.levels[0], recording.responses[0]
 
     kinds = set()
     for *place, _ in zip(*decoder.active(recording, 0), strict=True):

@@ -1,9 +1,13 @@
+import dataclasses
+
 import numpy as np
 import pytest
-from explain_helpers import make_decoder, record
+from explain_helpers import SMALL, make_decoder, record
+from test_placed_networks import BEHIND, moved
 
 from hcm_tf.explain import edits
 from hcm_tf.explain.attribution import relative_error
+from hcm_tf.explain.decoder import Decoder
 from hcm_tf.explain.tree import grow
 from hcm_tf.explain.units import active_units
 
@@ -116,6 +120,38 @@ def test_transplanting_replaces_what_was_there(two):
         decoder, target, edits.at_cells(target, 0, [(1, 1), (1, 2)])
     )
     assert relative_error(after, target.logits - gave_way + given) <= 1e-5
+
+
+@pytest.mark.parametrize("new_gates", [False, True])
+def test_a_part_does_not_replace_the_background(new_gates):
+    config = dataclasses.replace(SMALL["sparse"], placement="free", **BEHIND)
+    decoder = Decoder(moved(config), progress=False)
+    source, target = record(decoder, 2)
+    always = decoder.levels[0].always
+    cells = [(1, 1), (2, 1)]
+    whole, there = (edits.at_cells(one, 0, cells)[0] for one in (source, target))
+    assert np.any(whole.basis < always)
+    assert np.any(there.basis < always)
+
+    def after(part):
+        return edits.transplant(
+            decoder, source, {0: part}, target, new_gates=new_gates
+        ).after
+
+    def expected(part, gives_way):
+        if new_gates:
+            code = target.codes[0].copy()
+            code[gives_way.row, gives_way.column, gives_way.basis] = 0
+            code[part.row, part.column, part.basis] = part.value
+            return decoder.redraw(0, code[None], target.placed)[0]
+        rest = edits.remove(decoder, target, {0: gives_way}).after
+        return rest + edits.picture(decoder, source, {0: part})
+
+    alone = whole.take(whole.basis >= always)
+    in_front = there.take(there.basis >= always)
+    assert relative_error(after(alone), expected(alone, in_front)) <= 1e-5
+    assert relative_error(after(whole), expected(whole, there)) <= 1e-5
+    assert relative_error(after(alone), expected(alone, there)) > 1e-4
 
 
 def test_new_gates_need_a_single_level(two):

@@ -378,7 +378,7 @@ def test_the_command_writes_the_picture(
     whole = part(decoder, pictures[0], 1, 0)
     expected = edits.remove(decoder, pictures[0], whole).after
     np.testing.assert_array_equal(drawn, rendering.image_pixels(expected))
-    for other in ("atlas", "--seed=3", "--image=a.png"):
+    for other in ("atlas", "--seed=3", "--image=a.png", "--label=round"):
         assert main(["explain", other, *arguments, f"--out={tmp_path}/no"]) == 1
         assert f"leave out {other.split('=')[0]}." in capsys.readouterr().err
 

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hcm_tf.config import DataConfig, ExperimentConfig, Label, TrainConfig
+from hcm_tf.config import (
+    SPARSITIES,
+    DataConfig,
+    ExperimentConfig,
+    Label,
+    TrainConfig,
+)
 from hcm_tf.errors import UserError
 from hcm_tf.runs import building, checkpoint, experiment, run_directory, warm_start
 
@@ -61,9 +67,29 @@ def test_other_shapes_are_refused_and_named(tiny_run, tiny_config):
     assert "\n" not in message
 
 
-def test_another_sparsity_is_said(tiny_run, tiny_config, capsys):
-    begin(with_source(tiny_config, tiny_run, attribute_keep=0.5))
-    assert "another attribute_keep: 0.25 -> 0.5" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"attribute_keep": 0.5}, "attribute_keep: 0.25 -> 0.5"),
+        ({"temperature": 0.5}, "temperature: 1.0 -> 0.5"),
+        *(
+            ({"sparsity": (rule,)}, f"sparsity: ('top_k',) -> ('{rule}',)")
+            for rule in SPARSITIES
+            if rule not in ("top_k", warm_start.THRESHOLDS)
+        ),
+    ],
+)
+def test_another_selection_is_said(tiny_run, tiny_config, capsys, other, said):
+    trainer, _ = begin(with_source(tiny_config, tiny_run, **other))
+    assert f"another {said}" in capsys.readouterr().err
+    theirs = checkpoint.load(tiny_run).generator.get_weights()
+    for one, same in zip(trainer.generator.get_weights(), theirs, strict=True):
+        np.testing.assert_array_equal(one, same)
+
+
+def test_a_rule_with_weights_of_its_own_is_refused(tiny_run, tiny_config):
+    with pytest.raises(UserError, match=r"other shapes .*top_k.* -> .*batch_top_k"):
+        begin(with_source(tiny_config, tiny_run, sparsity=("batch_top_k",)))
 
 
 def test_labels_are_compared_by_their_classes(make_run, tiny_config):

@@ -298,6 +298,33 @@ def test_nothing_is_not_finite(kind, rule, dtype):
             assert np.isfinite(tf.cast(values, "float32").numpy()).all()
 
 
+@pytest.mark.parametrize("count", [256, 1024])
+@pytest.mark.parametrize("rule", [*SHARES, "top_p"])
+def test_half_precision_selects_among_many_as_single_precision_does(rule, count):
+    """bfloat16 has no whole numbers beyond 256 to rank by, and sums stand still."""
+    x = tf.cast(responses(6, count, seed=3), "bfloat16")
+    k = count // 3
+
+    def gate(dtype):
+        found = RULES[rule].gate(Competition(tf.cast(x, dtype), k, -1, Options(p=0.7)))
+        return tf.cast(found, "float32").numpy()
+
+    half, single = gate("bfloat16"), gate("float32")
+    np.testing.assert_array_equal(half > 0, single > 0)
+    np.testing.assert_allclose(half, single, rtol=2**-8)
+    if rule in SHARES:
+        np.testing.assert_allclose(half.sum(axis=-1), k, rtol=1e-3)
+
+
+@pytest.mark.parametrize("rule", SHARES)
+def test_at_a_low_temperature_capped_shares_are_top_k_and_others_go_to_one(rule):
+    x = tf.constant(responses(8, 64))
+    gate = RULES[rule].gate(Competition(x, 16, -1, Options(temperature=1e-5))).numpy()
+    alone = np.where(x == np.max(x, axis=-1, keepdims=True), 16.0, 0.0)
+    kept = reference.channel_top_k(x.numpy(), 16) > 0
+    np.testing.assert_allclose(gate, kept if rule == "soft_top_k" else alone, atol=1e-4)
+
+
 @both
 def test_a_rule_that_is_not_there_is_an_error(kind):
     with pytest.raises(ValueError, match="`rule` must be one of top_k, dense"):

@@ -77,6 +77,16 @@ def usage_of(trainer):
     return regularizer.usage
 
 
+@pytest.mark.parametrize(
+    ("rule", "k"), [("top_k", 3), ("soft_top_k", 3), ("dense", 12), ("top_p", 12)]
+)
+def test_without_a_k_to_reach_being_positive_is_enough(tiny_config, rule, k):
+    model = dataclasses.replace(tiny_config.model, sparsity=(rule,))
+    train = TrainConfig(batch_size=4, revival_weight=1.0)
+    config = dataclasses.replace(tiny_config, model=model, train=train)
+    assert usage_of(building.build_trainer(config, replicas=1)).k == k
+
+
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (4, 32, 32, 3)).astype("float32")
 
 

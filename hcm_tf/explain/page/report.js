@@ -258,7 +258,8 @@ function drawDetail() {
     detail.replaceChildren(...parts);
     return;
   }
-  const own = node.value, strongest = Math.max(own, ...node.rivals.map((rival) => rival.response), 1e-12);
+  // Rivals have responses, of which a gate may have let a share or a multiple through.
+  const own = node.value / (node.gate ?? 1), strongest = Math.max(own, ...node.rivals.map((rival) => rival.response), 1e-12);
   const rivals = [{ basis: node.basis, name: node.name, response: own, own: true, kept: true }, ...node.rivals].sort((a, b) => b.response - a.response);
   parts.push(make("h3", {}, `Rivals at this place (OR): rank ${node.rank}`), make("ul", { class: "bars", id: "rivals" },
     ...rivals.map((rival) => bar(`${rival.name ? `${rival.name}, ` : ""}basis ${rival.basis}${rival.own ? ", this" : rival.kept ? ", active" : ", not kept"}`,
