@@ -55,8 +55,9 @@ def _field(
     """A dataclass field with what a flag needs to know about it.
 
     `resumable` marks a field that may change when a run is resumed, because it does
-    not alter the values that a step computes; the learning rate alone does, and may,
-    so that a run that diverged can go on. `flag` is false for what no flag can say.
+    not alter the values that a step computes; two do, and may: the learning rate, so
+    that a run that diverged can go on, and `steps`, which `cooldown_steps` and the
+    budget of gated blocks end with. `flag` is false for what no flag can say.
     """
     metadata = {
         "help": help,
@@ -637,7 +638,8 @@ class TrainConfig:
     placing_shift: float = _field(
         0.0,
         "Of --placement=free: cells of the 8x8 map by which images are shifted at "
-        "most, and the parts that shall reconstruct them with them.",
+        "most, rounded down to pixels, and the parts that shall reconstruct them with "
+        "them.",
         minimum=0.0,
         maximum=1.0,
     )
@@ -717,7 +719,7 @@ class TrainConfig:
     replicas: int = _field(
         0,
         "Devices to train on; 0: every GPU, or the CPU as one. Results do not depend "
-        "on it.",
+        "on it where each gets whole groups of --stddev_group_size.",
         minimum=0,
         maximum=1024,
         resumable=True,
@@ -754,8 +756,8 @@ class ExperimentConfig:
 
     Raises:
         ValueError: the batch cannot be divided among replicas or groups, classes
-            shall be discovered without a critic, or a background is weighed that there
-            is not.
+            shall be discovered without a critic, images be shifted by less than a
+            pixel, or a background is weighed that there is not.
     """
 
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
@@ -772,6 +774,13 @@ class ExperimentConfig:
             raise ValueError(
                 "`background_weight` needs `background_attributes`. Received: "
                 f"{self.train.background_weight} and no background"
+            )
+        pixels = self.train.placing_shift * self.model.image_size / 8
+        if 0 < pixels < 1:
+            raise ValueError(
+                "`placing_shift` must be 0 or a pixel at least, which is "
+                f"{8 / self.model.image_size:g} of a cell. "
+                f"Received: {self.train.placing_shift}"
             )
         check_batch(self, max(1, self.train.replicas))
 
@@ -797,16 +806,19 @@ class ExperimentConfig:
 def check_batch(config: ExperimentConfig, replicas: int) -> None:
     """Raises ValueError unless `replicas` can share the batch in equal parts."""
     batch, group = config.train.batch_size, config.model.stddev_group_size
+    shared = replicas * group
+    next_one = f"The next that does is {-(-batch // shared) * shared}."
     if batch % replicas:
         raise ValueError(
             f"`batch_size` must be a multiple of the {replicas} replicas. "
-            f"Received: {batch}"
+            f"Received: {batch}. {next_one}"
         )
     local = batch // replicas
     if local > group and local % group:
         raise ValueError(
             f"`batch_size` must give each of {replicas} replica(s) a multiple of "
-            f"stddev_group_size={group} images. Received: {batch}, which gives {local}"
+            f"stddev_group_size={group} images. Received: {batch}, which gives "
+            f"{local}. {next_one}"
         )
 
 

@@ -88,13 +88,24 @@ def test_wrong_values_are_refused_by_name(section, values, message):
     ("batch", "replicas", "message"),
     [
         (15, 1, "multiple of stddev_group_size=10"),
-        (21, 2, "multiple of the 2 replicas"),
-        (24, 2, "which gives 12"),
+        (21, 2, "multiple of the 2 replicas. Received: 21. The next that does is 40"),
+        (24, 2, "which gives 12. The next that does is 40"),
+        (50, 4, "The next that does is 80"),
     ],
 )
 def test_batch_must_be_shared_evenly(batch, replicas, message):
     with pytest.raises(ValueError, match=message):
         ExperimentConfig(train=TrainConfig(batch_size=batch, replicas=replicas))
+
+
+def test_a_shift_of_less_than_a_pixel_is_refused():
+    for size, least in ((32, 0.25), (64, 0.125)):
+        model = ModelConfig(image_size=size)
+        for shift in (0.0, least):
+            ExperimentConfig(model=model, train=TrainConfig(placing_shift=shift))
+        train = TrainConfig(placing_shift=0.9 * least)
+        with pytest.raises(ValueError, match=f"which is {least} of a cell"):
+            ExperimentConfig(model=model, train=train)
 
 
 def test_a_background_that_there_is_not_has_no_weight():

@@ -142,6 +142,9 @@ def test_classes_are_asked_for_by_name(texts, expected):
         (["none"], "several labels have it. Write shape=none or hat=none"),
         (["squar"], "no such class. Did you mean square"),
         (["hat=square"], "There are hat: none, red=hot"),
+        (["square", "round"], "--label=square,round: shape is named twice. Name one"),
+        (["square", "shape=round"], "shape=round: shape is named twice"),
+        (["red=hot", "hat=red=hot"], "hat is named twice"),
     ],
 )
 def test_classes_that_there_are_not_are_one_line(texts, told):
@@ -298,10 +301,17 @@ def test_batches_have_the_labels_of_their_images():
     pixels = np.broadcast_to(
         numbers.astype("uint8")[:, None, None, None], (20, 4, 4, 1)
     )
-    rows = np.eye(2, dtype="float32")[numbers]
-    for batch in make_batches(pixels, 6, seed=0, labels=rows).take(5):
+    asked = []
+
+    def labels(chosen):
+        asked.append(len(chosen))
+        return np.eye(2, dtype="float32")[numbers[chosen]]
+
+    for batch in make_batches(pixels, 6, seed=0, labels=labels).take(5):
         shown = np.round((batch["image"].numpy()[:, 0, 0, 0] + 1) * 127.5)
         np.testing.assert_array_equal(batch["label"].numpy().argmax(1), shown)
+    # Never of all images: a million of a thousand classes would be 4 GB.
+    assert set(asked) == {0, 6}
 
 
 def test_balanced_batches_have_rare_classes_as_often():

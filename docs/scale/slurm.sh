@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # One worker on each node of a SLURM job. Start it in the repository's directory:
 #
-#   sbatch --nodes=4 docs/scale/slurm.sh --flagfile=configs/celeba64.flags
+#   sbatch --nodes=4 docs/scale/slurm.sh --flagfile=configs/celeba64.flags \
+#     --batch_size=80
 #
 # Two minutes before the time limit SLURM sends SIGTERM: all workers save and end after
 # the same step. The same command goes on from there. PORT must be free on every node.

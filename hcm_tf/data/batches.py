@@ -1,5 +1,6 @@
 """Endless batches whose content is a pure function of (seed, step)."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +25,7 @@ def make_batches(
     horizontal_flip: bool = False,
     batch_order: np.ndarray | None = None,
     rows: slice = slice(None),
-    labels: np.ndarray | None = None,
+    labels: Callable[[np.ndarray], np.ndarray] | None = None,
     balanced: np.ndarray | None = None,
 ) -> "tf.data.Dataset":
     """Shuffled batches without end; a resumed run gets the batches it would have got.
@@ -45,7 +46,8 @@ def make_batches(
             one that would be at `batch_order[i]`. It lays a batch out for replicas.
         rows: of each batch so laid out, the part that is wanted: several workers share
             a batch, and the images of the others are not touched.
-        labels: float32 `(n, classes)`, of each image.
+        labels: from numbers of images, int64 `(rows,)`, to what they are, float32
+            `(rows, classes)`: a table of all may be larger than the images.
         balanced: int64 `(n,)`, a class of each image: an epoch then has every class
             as often as the largest, the images of smaller ones several times.
 
@@ -87,6 +89,8 @@ def make_batches(
         )
         return tf.ensure_shape(chosen, (layout.shape[0], *images.shape[1:]))
 
+    classes = None if labels is None else labels(np.arange(0)).shape[1]
+
     def batch(step: "tf.Tensor", indices: "tf.Tensor") -> dict[str, "tf.Tensor"]:
         numbers = tf.gather(indices, layout)
         if pool is not None:
@@ -99,7 +103,10 @@ def make_batches(
         # As images.to_float does.
         found = {"image": tf.cast(chosen, tf.float32) / 127.5 - 1.0}
         if labels is not None:
-            found["label"] = tf.gather(labels, numbers)
+            found["label"] = tf.ensure_shape(
+                tf.numpy_function(labels, [numbers], tf.float32, stateful=False),
+                (layout.shape[0], classes),
+            )
         return found
 
     dataset = (

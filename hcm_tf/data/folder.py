@@ -47,6 +47,11 @@ def read(
         most = min(most, config.max_images + config.held_out)
     notes: list[str] = []
 
+    def divide(count: int) -> int:
+        # Of all files, where a limit left some of them unread.
+        available = len(paths) if count == most else count
+        return held_out_count(available, config.held_out, str(root))
+
     def examples() -> Iterator[Example]:
         for path, image in _readable(root, paths, most, image_format, notes):
             yield image, {"folder": folders[_folder(path)]} if nested else {}
@@ -57,7 +62,7 @@ def read(
         label_names={"folder": list(folders)} if nested else {},
         most=most,
         examples=examples,
-        divide=lambda count: held_out_count(count, config.held_out, str(root)),
+        divide=divide,
         limit=config.max_images,
         notes=notes,
     )

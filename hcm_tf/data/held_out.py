@@ -29,7 +29,7 @@ def held_out_count(available: int, asked: int, source: str) -> int:
         return asked
     held_out = available // 10
     logging.warning(
-        "%s has only %d images: %d are held out, not %d, and %d train.",
-        *(source, available, held_out, asked, available - held_out),
+        "%s has only %d images: %d are held out, not %d.",
+        *(source, available, held_out, asked),
     )
     return held_out

@@ -3,6 +3,7 @@
 import contextlib
 import faulthandler
 import signal
+import sys
 
 import tensorflow as tf
 
@@ -73,6 +74,15 @@ def _check_batch(config: ExperimentConfig, replicas: int) -> None:
         check_batch(config, replicas)
     except ValueError as error:
         raise UserError(str(error)) from error
+    batch = config.train.batch_size
+    group, share = min(config.model.stddev_group_size, batch), batch // replicas
+    if share < group:
+        print(
+            f"Each of {replicas} replicas has {share} image(s) of a batch and compares "
+            f"those, not groups of {group} (--stddev_group_size): one alone would "
+            "compute other numbers.",
+            file=sys.stderr,
+        )
 
 
 def _choose_devices(wanted: int) -> None:

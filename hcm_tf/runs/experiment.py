@@ -144,6 +144,10 @@ def _run(
         origin = warm_start.begin(config, saved)
     _compare_weights(workdir, saved, workers)
     steps, batch_size = config.train.steps, config.train.batch_size
+
+    def labels_of(chosen: np.ndarray) -> np.ndarray:
+        return labels.one_hot(config.model.given, numbers[chosen])
+
     dataset = data.make_batches(
         train_images.images,
         batch_size,
@@ -152,7 +156,7 @@ def _run(
         horizontal_flip=config.data.horizontal_flip,
         batch_order=trainer.noise.batch_order,
         rows=workers.share(batch_size),
-        labels=labels.one_hot(config.model.given, numbers) if numbers.size else None,
+        labels=labels_of if numbers.size else None,
         balanced=numbers[:, 0] if config.data.balanced else None,
     )
     guard = Guard(saved, first_step, config.train.learning_rate)

@@ -93,6 +93,14 @@ def test_few_images_train_with_a_smaller_held_out_set(root, caplog):
     assert "100 images: 10 are held out, not 500" in caplog.text
 
 
+@pytest.mark.parametrize(("asked", "held"), [(100, 100), (200, 30)])
+def test_a_limit_does_not_make_a_source_small(root, caplog, asked, held):
+    write_images(root, 300)
+    train, held_out = load(config(root, held_out=asked, max_images=40), 32, 3)
+    assert (len(train), len(held_out)) == (40, held)
+    assert ("300 images: 30 are held out, not 200." in caplog.text) == (held != asked)
+
+
 def test_unreadable_files_are_counted_and_named(root, caplog):
     write_images(root, 40)
     (root / "text.png").write_text("not an image")

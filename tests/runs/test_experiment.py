@@ -14,7 +14,7 @@ from small_run import (
 )
 
 from hcm_tf.errors import UserError
-from hcm_tf.runs import checkpoint, experiment
+from hcm_tf.runs import checkpoint, devices, experiment
 
 
 def test_a_run_writes_what_it_says(finished):
@@ -85,7 +85,7 @@ def test_another_configuration_is_refused(finished, folder):
     ("values", "message"),
     [
         ({"batch_size": 64}, "batch of 64 images does not fit 32 training images"),
-        ({"replicas": 2, "batch_size": 10}, "a multiple of stddev_group_size=4"),
+        ({"replicas": 2, "batch_size": 10}, "gives 5. The next that does is 16."),
         ({"dataset": "folder:/nowhere/at/all"}, "/nowhere/at/all does not exist"),
     ],
 )
@@ -103,6 +103,14 @@ def test_checkpoints_without_configuration_are_refused(finished, tmp_path, tiny_
     (tmp_path / "checkpoints").symlink_to(finished[0] / "checkpoints")
     with pytest.raises(UserError, match=r"has checkpoints but no config\.json"):
         experiment.run(tiny_config, tmp_path)
+
+
+@pytest.mark.parametrize(("batch", "said"), [(4, True), (8, False)])
+def test_shares_that_are_less_than_a_group_are_said(tiny_config, capsys, batch, said):
+    train = dataclasses.replace(tiny_config.train, replicas=2, batch_size=batch)
+    devices.make_strategy(dataclasses.replace(tiny_config, train=train))
+    line = "Each of 2 replicas has 2 image(s) of a batch and compares those, not groups"
+    assert (line in capsys.readouterr().err) == said
 
 
 def test_more_replicas_than_devices_are_refused(tiny_config, tmp_path):
