@@ -1,6 +1,8 @@
 """Images from a model server over gRPC (TensorFlow Serving's PredictionService)."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from export.prediction import (
     SIGNATURE,
     Predict,
     Unavailable,
+    padded,
     shown,
 )
 from hcm_tf.errors import UserError
@@ -51,16 +54,34 @@ def grpc_predict(address: str, model: str, classes: Sequence[str] = ()) -> Predi
     )
     # Bytes in, bytes out: an answer that cannot be read is then an error of ours.
     call = channel.unary_unary(grpc_messages.PREDICT)
+    describe = channel.unary_unary(grpc_messages.METADATA)
+    texts: list[str] = []  # Known once the server has said how many it takes.
 
     def predict(seeds: np.ndarray, seconds: float) -> list[bytes]:
+        nonlocal texts
+        end = time.monotonic() + seconds
         # No output_filter: the server batches requests for all outputs alone.
         inputs, signature = {INPUT: seeds}, SIGNATURE
         if classes:
-            inputs[LABEL] = np.array([classes] * len(seeds), object)
+            texts = texts or padded(classes, labels(seconds))
+            inputs[LABEL] = np.array([texts] * len(seeds), object)
             signature = LABEL_SIGNATURE
         request = grpc_messages.request(model, signature, inputs)
+        return ask(
+            *(call, request, end - time.monotonic()),
+            lambda answer: grpc_messages.strings(answer, OUTPUT),
+        )
+
+    def labels(seconds: float) -> int | None:
+        def size(answer: bytes) -> int | None:
+            found = grpc_messages.sizes(answer, LABEL_SIGNATURE, LABEL)
+            return found[-1] if found else None
+
+        return ask(describe, grpc_messages.metadata_request(model), seconds, size)
+
+    def ask(method: Callable, request: bytes, seconds: float, read: Callable) -> Any:
         try:
-            response = call(request, timeout=seconds)
+            response = method(request, timeout=max(0.001, seconds))
         except grpc.RpcError as error:
             reason = shown(error.details())
             if error.code() == grpc.StatusCode.UNAVAILABLE:
@@ -71,7 +92,7 @@ def grpc_predict(address: str, model: str, classes: Sequence[str] = ()) -> Predi
                 f"{address} answered {error.code().name}: {reason}"
             ) from error
         try:
-            return grpc_messages.strings(response, OUTPUT)
+            return read(response)
         except ValueError as error:
             raise UserError(f"{address} sent {shown(error)}") from error
 

@@ -1,16 +1,19 @@
-"""The messages of TensorFlow Serving's Predict that the client needs, and no more.
+"""The messages of TensorFlow Serving that the client needs, and no more.
 
 The package `tensorflow-serving-api` has them all, and imports TensorFlow with them:
 seconds, for a client that has no use for it. Here are the fields that the client
-writes or reads, under their numbers in `predict.proto`, `model.proto`, `tensor.proto`
-and `tensor_shape.proto`, which is all that counts on the wire. They live in a pool of
-their own, so that both can be used in one process.
+writes or reads, under their numbers in `predict.proto`, `get_model_metadata.proto`,
+`model.proto`, `meta_graph.proto`, `tensor.proto` and `tensor_shape.proto`, which is all
+that counts on the wire. They live in a pool of their own, so that both can be used in
+one process.
 """
 
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
+METADATA = "/tensorflow.serving.PredictionService/GetModelMetadata"
+SIGNATURES = "signature_def"  # The only metadata there are.
 # Numbers in types.proto.
 INT32, STRING = 3, 7
 
@@ -31,10 +34,25 @@ _MESSAGES = {
     },
     # A map is written as a list of such entries.
     "NamedTensor": {"key": (1, _Field.TYPE_STRING), "value": (2, "Tensor")},
-    "Request": {"model_spec": (1, "Model"), "inputs": (2, "NamedTensor")},
-    "Response": {"outputs": (1, "NamedTensor")},
+    "PredictRequest": {"model_spec": (1, "Model"), "inputs": (2, "NamedTensor")},
+    "PredictResponse": {"outputs": (1, "NamedTensor")},
+    "GetModelMetadataRequest": {
+        "model_spec": (1, "Model"),
+        "metadata_field": (2, _Field.TYPE_STRING),
+    },
+    "GetModelMetadataResponse": {"metadata": (2, "NamedAny")},
+    "NamedAny": {"key": (1, _Field.TYPE_STRING), "value": (2, "Any")},
+    "Any": {"value": (2, _Field.TYPE_BYTES)},  # A SignatureDefMap, serialised.
+    "SignatureDefMap": {"signature_def": (1, "NamedSignature")},
+    "NamedSignature": {"key": (1, _Field.TYPE_STRING), "value": (2, "Signature")},
+    "Signature": {"inputs": (1, "NamedInfo")},
+    "NamedInfo": {"key": (1, _Field.TYPE_STRING), "value": (2, "Info")},
+    "Info": {"tensor_shape": (3, "Shape")},
 }
-_REPEATED = {"dim", "string_val", "inputs", "outputs"}
+_REPEATED = {
+    *("dim", "string_val", "inputs", "outputs"),
+    *("metadata_field", "metadata", "signature_def"),
+}
 
 
 def _classes() -> dict[str, type]:
@@ -57,7 +75,7 @@ def _classes() -> dict[str, type]:
         name: message_factory.GetMessageClass(
             pool.FindMessageTypeByName(f"client.{name}")
         )
-        for name in ("Request", "Response")
+        for name in _MESSAGES
     }
 
 
@@ -72,7 +90,7 @@ def request(model: str, signature: str, inputs: dict[str, np.ndarray]) -> bytes:
         signature: name of its signature.
         inputs: by name: int32, or objects that are texts, of any shape.
     """
-    message = _CLASSES["Request"]()
+    message = _CLASSES["PredictRequest"]()
     message.model_spec.name = model
     message.model_spec.signature_name = signature
     for name, values in inputs.items():
@@ -88,20 +106,59 @@ def request(model: str, signature: str, inputs: dict[str, np.ndarray]) -> bytes:
     return message.SerializeToString()
 
 
+def metadata_request(model: str) -> bytes:
+    """A serialised GetModelMetadataRequest.
+
+    Args:
+        model: name of the model.
+    """
+    message = _CLASSES["GetModelMetadataRequest"]()
+    message.model_spec.name = model
+    message.metadata_field.append(SIGNATURES)
+    return message.SerializeToString()
+
+
+def sizes(response: bytes, signature: str, name: str) -> list[int] | None:
+    """Those of an input in a serialised GetModelMetadataResponse, -1 for any.
+
+    Returns:
+        None: the model has no such signature with such an input.
+
+    Raises:
+        ValueError: no such message, or one without signatures.
+    """
+    message = _read("GetModelMetadataResponse", response)
+    found = {entry.key: entry.value.value for entry in message.metadata}
+    if SIGNATURES not in found:
+        raise ValueError("no signatures")
+    shapes = [
+        entry.value.tensor_shape
+        for one in _read("SignatureDefMap", found[SIGNATURES]).signature_def
+        for entry in one.value.inputs
+        if (one.key, entry.key) == (signature, name)
+    ]
+    return [one.size for one in shapes[0].dim] if shapes else None
+
+
 def strings(response: bytes, name: str) -> list[bytes]:
     """The values of a string output in a serialised PredictResponse.
 
     Raises:
         ValueError: no such message, or no such output of strings.
     """
-    message = _CLASSES["Response"]()
-    try:
-        message.ParseFromString(response)
-    # protobuf's DecodeError, whose base differs between its implementations.
-    except Exception as error:
-        raise ValueError("no PredictResponse") from error
+    message = _read("PredictResponse", response)
     # Of equal keys in a map the last one counts.
     tensors = {entry.key: entry.value for entry in message.outputs}
     if name not in tensors or tensors[name].dtype != STRING:
         raise ValueError(f"no strings named {name}, but {sorted(tensors) or 'nothing'}")
     return list(tensors[name].string_val)
+
+
+def _read(name: str, contents: bytes) -> object:
+    message = _CLASSES[name]()
+    try:
+        message.ParseFromString(contents)
+    # protobuf's DecodeError, whose base differs between its implementations.
+    except Exception as error:
+        raise ValueError(f"no {name}") from error
+    return message

@@ -5,7 +5,8 @@ import json
 import pathlib
 from collections.abc import Sequence
 
-from hcm_tf.config import Label
+from hcm_tf.config import Label, ModelConfig
+from hcm_tf.networks.levels import Level
 from hcm_tf.runs import run_directory
 from hcm_tf.runs.checkpoint import Run
 from hcm_tf.version import __version__
@@ -57,7 +58,8 @@ def text(
         else "the last weights, not averaged"
     )
     about = provenance(run_dir, data.dataset)
-    kept = ", ".join(map(str, (model.attribute_k, *model.spatial_k)))
+    levels = run.generator.levels
+    selection = "; ".join(level.selection(model.top_p) for level in levels)
     return f"""# {name.capitalize()} of a sparse compositional image model
 
 A Keras implementation (`hcm_tf`) of Xing, Wu, Zhu, Wu, *Inducing Hierarchical
@@ -67,8 +69,8 @@ Compositional Model by Sparsifying Generator Network*, CVPR 2020.
 * Output: {OUTPUTS[name].format(**shape)}.
 * Signatures: {", ".join(f"`{signature}`" for signature in signatures)}.
 {_labels(model.labels)}\
-* Architecture: c = {model.base_channels}, {model.attributes} attributes a location, \
-top k = {kept}.
+* Architecture: {_architecture(model)}.
+* Selection: {selection}.
 * Generator: {average}.
 
 ## Training
@@ -99,11 +101,45 @@ about the world.
 * It knows only what its training data shows, and repeats that data's biases; a picture
   of anything else is encoded as the nearest thing the generator can draw.
 * {model.image_size}x{model.image_size} pixels; {_conditions(model.labels)}.
-* Selecting the k largest activations is discontinuous: where two are nearly equal,
-  rounding on another processor or at lower precision can exchange them, which changes
-  pixels visibly now and then.
+{_rounding(levels)}\
 * Pictures of persons that it draws are of nobody; do not use them to deceive.
 """
+
+
+def _architecture(model: ModelConfig) -> str:
+    """What the networks are made of, and what the published ones have not."""
+    parts = [
+        f"c = {model.base_channels}",
+        f"{model.attributes} attributes a location",
+    ]
+    if model.placement != "grid":
+        stretched = ", stretched" if model.stretch_parts else ""
+        parts.append(
+            f"parts placed freely (presence {model.presence}, opacity {model.opacity}"
+            f"{stretched})"
+        )
+    if model.background_attributes:
+        parts.append(
+            f"in front of a background of {model.background_attributes} attributes"
+        )
+    if model.normalizer != "none":
+        parts.append(f"{model.normalizer} blocks")
+    if model.gated_blocks:
+        parts.append("gated blocks")
+    return ", ".join(parts)
+
+
+def _rounding(levels: Sequence[Level]) -> str:
+    """What rounding can do; nothing where all gates are shares."""
+    names = ", ".join(level.name for level in levels if level.whole)
+    if not names:
+        return ""
+    return (
+        f"* Activations are kept or left out whole ({names}), which is\n"
+        "  discontinuous: where two are nearly equal, or one is at a threshold,\n"
+        "  rounding on another processor or at lower precision can exchange or drop\n"
+        "  them, which changes pixels visibly now and then.\n"
+    )
 
 
 def _labels(labels: Sequence[Label]) -> str:

@@ -101,11 +101,18 @@ def export(
                 bar.update()
     # A real image is its own thumbnail.
     thumbnails = np.stack([*images, *drawn[len(images) :]])
+    names_of = held_out.label_names
     rows = [
-        ["real", *(held_out.label_names[kind][labels[kind][index]] for kind in kinds)]
+        [
+            *("real", str(index)),
+            *(_class(names_of[kind], labels[kind][index]) for kind in kinds),
+        ]
         for index in range(len(images))
     ]
-    rows += [["generated", *[""] * len(kinds)]] * (len(latents) - len(images))
+    rows += [
+        ["generated", str(number), *[""] * len(kinds)]
+        for number in range(seed, seed + len(latents) - len(images))
+    ]
     samples = draw(run.prior, seed, min(count, 256))
     with whole_directory(out) as directory:
         embeddings = [
@@ -113,7 +120,8 @@ def export(
                 directory,
                 f"codes_{decoder.level_names[level]}",
                 np.stack(vectors[level]),
-                ["source", *kinds],
+                # The projector refuses names above a single column.
+                ["source", "number", *kinds],
                 rows,
                 thumbnails,
             )
@@ -228,6 +236,11 @@ def _write_config(directory: pathlib.Path, embeddings: list[dict], step: int) ->
         names = [entry["tensorName"] for entry in embeddings]
         tf.summary.text("projector", json.dumps(names))
     writer.close()
+
+
+def _class(names: Sequence[str], number: int) -> str:
+    """The name of a class; none of -1, by which some data sets keep it secret."""
+    return names[number] if number >= 0 else ""
 
 
 def _label(text: str) -> str:

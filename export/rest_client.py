@@ -5,6 +5,7 @@ import http.client
 import json
 import queue
 import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -21,6 +22,7 @@ from export.prediction import (
     SIGNATURE,
     Predict,
     Unavailable,
+    padded,
     shown,
 )
 from hcm_tf.errors import UserError
@@ -50,20 +52,34 @@ def rest_predict(url: str, model: str, classes: Sequence[str] = ()) -> Predict:
     Raises:
         UserError: not such a URL.
     """
-    target = f"{_checked(url)}/v1/models/{urllib.parse.quote(model, safe='')}:predict"
+    place = f"{_checked(url)}/v1/models/{urllib.parse.quote(model, safe='')}"
     opener = urllib.request.build_opener(_NoRedirect)
+    texts: list[str] = []  # Known once the server has said how many it takes.
 
     def predict(seeds: np.ndarray, seconds: float) -> list[bytes]:
+        nonlocal texts
+        end = time.monotonic() + seconds
         # One instance a row: of a signature with one input, the bare value.
         body = {"signature_name": SIGNATURE, "instances": seeds.tolist()}
         if classes:
-            rows = [{INPUT: seed, LABEL: list(classes)} for seed in seeds.tolist()]
+            texts = texts or padded(classes, labels(seconds))
+            rows = [{INPUT: seed, LABEL: texts} for seed in seeds.tolist()]
             body = {"signature_name": LABEL_SIGNATURE, "instances": rows}
+        target = f"{place}:predict"
+        return _files(ask(target, body, max(0.001, end - time.monotonic())), target)
+
+    def labels(seconds: float) -> int | None:
+        target = f"{place}/metadata"
+        return _labels(ask(target, None, seconds), target)
+
+    def ask(target: str, body: dict | None, seconds: float) -> bytes:
         request = urllib.request.Request(
-            target, json.dumps(body).encode(), {"Content-Type": "application/json"}
+            target,
+            body and json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
         )
         try:
-            contents = _within(seconds, lambda: _contents(opener, request, seconds))
+            return _within(seconds, lambda: _contents(opener, request, seconds))
         except urllib.error.HTTPError as error:
             reason = _reason(error)
             if error.code == 503:
@@ -78,7 +94,6 @@ def rest_predict(url: str, model: str, classes: Sequence[str] = ()) -> Predict:
                 f"{target} did not answer in HTTP ({shown(error)}). Of a port for "
                 "gRPC, give host:port without http://"
             ) from error
-        return _files(contents, target)
 
     return predict
 
@@ -153,16 +168,37 @@ def _reason(error: urllib.error.HTTPError) -> str:
     return shown(told)
 
 
+def _labels(contents: bytes, target: str) -> int | None:
+    """How many texts a model takes, by its metadata; -1: any number, None: none.
+
+    Raises:
+        UserError: these are no metadata.
+    """
+    answer = _json(contents, target)
+    try:
+        signatures = answer["metadata"]["signature_def"]["signature_def"]
+        if LABEL_SIGNATURE not in signatures:
+            return None
+        shape = signatures[LABEL_SIGNATURE]["inputs"][LABEL]["tensor_shape"]
+        return int(shape["dim"][-1]["size"])
+    except (IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise UserError(f"{target} sent JSON that is no model's metadata") from error
+
+
+def _json(contents: bytes, target: str) -> object:
+    try:
+        return json.loads(contents)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{target} sent no JSON: {shown(error)}") from error
+
+
 def _files(contents: bytes, target: str) -> list[bytes]:
     """The PNG files of an answer in row format.
 
     Raises:
         UserError: it is no such answer.
     """
-    try:
-        answer = json.loads(contents)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{target} sent no JSON: {shown(error)}") from error
+    answer = _json(contents, target)
     rows = answer.get("predictions") if isinstance(answer, dict) else None
     if not isinstance(rows, list):
         raise UserError(f"{target} sent JSON without a list of `predictions`")

@@ -1,8 +1,10 @@
 """What the exported networks answer: the serving signatures, as TensorFlow functions.
 
 Every input and output has the batch as its first dimension and no operation mixes rows,
-so that a server may batch requests of different callers. Requests of a wrong shape or
-an empty batch fail with INVALID_ARGUMENT.
+so that a server may batch requests of different callers. All other dimensions are
+fixed: a server merges no tensors that differ in them. Requests of a wrong shape, an
+empty batch or a class that there is not fail with INVALID_ARGUMENT, and with them those
+of other callers in the same batch: a signature has one status for all of its rows.
 """
 
 import dataclasses
@@ -74,7 +76,7 @@ class GeneratorSignatures:
         }
         self.labels = labels
         if labels:
-            label = tf.TensorSpec((None, None), tf.string, "label")
+            label = tf.TensorSpec((None, len(labels)), tf.string, "label")
             for name, function in (
                 ("sample_label", self.sample_label),
                 ("sample_label_png", self.sample_label_png),
@@ -104,9 +106,11 @@ class GeneratorSignatures:
     def sample_label(self, seed: tf.Tensor, label: tf.Tensor) -> Outputs:
         """`images` and `latent` of seeds, drawn as classes.
 
-        `label` holds for each image any number of classes, such as `Dress` or
-        `hair=long01`; an empty one is passed over, and what is not named is as the seed
-        decides. A class that there is not fails with INVALID_ARGUMENT.
+        `label` holds for each image as many texts as there are labels, in any order:
+        classes, such as `Dress` or `hair=long01`, and "" for each label that is not
+        asked for, which is as the seed decides. A class that there is not, and a label
+        that is named twice, fail with INVALID_ARGUMENT, also the rows of other callers
+        in the batch.
         """
         latent = self.prior.from_seeds(seed, classes=self._classes(label))
         return {**self.images(latent), "latent": latent}
@@ -119,6 +123,7 @@ class GeneratorSignatures:
     def _classes(self, texts: tf.Tensor) -> tf.Tensor:
         """The classes that texts name: int32 `(batch, labels)`, -1 where none."""
         found, understood = [], tf.equal(texts, "")
+        once = tf.ones_like(texts[:, 0], tf.bool)
         for spelled in labels.spellings(self.labels):
             is_named = tf.stack(
                 [
@@ -128,14 +133,22 @@ class GeneratorSignatures:
                 axis=-1,
             )
             understood = understood | tf.reduce_any(is_named, axis=-1)
+            times = tf.reduce_sum(tf.cast(is_named, tf.int32), axis=(1, 2))
+            once = once & (times <= 1)
             named = tf.reduce_any(is_named, axis=1)
             number = tf.argmax(tf.cast(named, tf.int32), axis=1, output_type=tf.int32)
             found.append(tf.where(tf.reduce_any(named, axis=1), number, -1))
-        known = tf.debugging.Assert(
-            tf.reduce_all(understood),
-            ["`label` names a class that there is not:", texts],
-        )
-        with tf.control_dependencies([known]):
+        checks = [
+            tf.debugging.Assert(
+                tf.reduce_all(right),
+                [f"`label` names {wrong}:", tf.boolean_mask(texts, ~right)],
+            )
+            for right, wrong in (
+                (understood, "a class that there is not"),
+                (once, "a label twice"),
+            )
+        ]
+        with tf.control_dependencies(checks):
             return tf.stack(found, axis=1)
 
     def codes(self, latent: tf.Tensor) -> Outputs:

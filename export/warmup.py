@@ -41,7 +41,7 @@ def example(spec: tf.TensorSpec, rows: int) -> np.ndarray:
     if spec.name == "label":
         # No class: each seed decides.
         value = "" if spec.dtype == tf.string else -1
-        return np.full((rows, spec.shape[1] or 1), value, spec.dtype.as_numpy_dtype)
+        return np.full((rows, spec.shape[1]), value, spec.dtype.as_numpy_dtype)
     if spec.dtype == tf.string:
         return np.array([_png(random) for _ in range(rows)], object)
     if spec.dtype == tf.int32:

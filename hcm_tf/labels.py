@@ -157,7 +157,7 @@ def parse(labels: Sequence[Label], texts: Sequence[str]) -> dict[int, int]:
 
     Raises:
         UserError: the model has no labels, or none of that name; a class of several
-            labels without saying which.
+            labels without saying which; two classes of one label.
     """
     if texts and not labels:
         raise UserError(
@@ -178,6 +178,11 @@ def parse(labels: Sequence[Label], texts: Sequence[str]) -> dict[int, int]:
         if not places or one not in labels[places[0]].classes:
             some = [labels[index] for index in places]
             raise UserError(f"--label={text}: {_known(some or labels, one)}.")
+        if places[0] in found:
+            raise UserError(
+                f"--label={','.join(texts)}: {labels[places[0]].name} is named twice. "
+                "Name one class of a label."
+            )
         found[places[0]] = labels[places[0]].classes.index(one)
     return found
 

@@ -1,8 +1,9 @@
 """Latents: their distribution, and the latent that a seed stands for.
 
-A seed is one latent, with the same bits on a server, on a device and in NumPy: it and
-an index give 24 random bits by a Feistel network of six rounds. The seed's 32 bits are
-two halves of 16, and each round replaces
+A seed is one row of noise, with the same bits on a server, on a device and in NumPy:
+it and an index give 24 random bits by a Feistel network of six rounds. A uniform latent
+has the same bits too; a Gaussian one (log, cos, a product, tanh) is the same within
+1e-6 in float32. The seed's 32 bits are two halves of 16, and each round replaces
 
     (left, right) -> (right, left ^ scramble(right ^ key)),
     scramble(x) = (x * m ^ (x * m >> 11)) mod 2**16,

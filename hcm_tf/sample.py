@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MILLISECONDS = 60  # That a frame of the animation stays.
 LARGEST_SEED = 2**31 - 1
+COMPARED = 8  # Latents that are drawn as every class.
 
 
 def define() -> flags.FlagValues:
@@ -96,7 +97,7 @@ def write(
 
 
 def compare(
-    run: "Run", name: str, *, seed: int, count: int = 8, truncation: float = 1.0
+    run: "Run", name: str, *, seed: int, count: int = COMPARED, truncation: float = 1.0
 ) -> np.ndarray:
     """Pictures of the same latents as every class of a label.
 
@@ -179,7 +180,9 @@ def main(argv: list[str]) -> int:
     own = define()
 
     def act() -> None:
-        if own.seed + max(own.count, own.stops) - 1 > LARGEST_SEED:
+        stops = own.stops if own.interpolate else 1
+        seeds = max(own.count, stops, COMPARED if own.each else 1)
+        if own.seed + seeds - 1 > LARGEST_SEED:
             raise UserError(f"the last seed must not be above {LARGEST_SEED}")
         # TensorFlow takes seconds to load: only once the flags are known to be right.
         load_tensorflow()

@@ -78,6 +78,25 @@ def test_noise_keeps_its_size_on_the_way():
     assert np.std(np.arctanh(halfway)) == pytest.approx(0.1, rel=0.05)
 
 
+LAST = ["--run_dir=nothing", f"--seed={2**31 - 1}", "--count=1"]
+
+
+def test_the_last_seed_can_be_drawn(tiny_run, run, tmp_path):
+    out = tmp_path / "out"
+    assert run_command(*LAST, f"--run_dir={tiny_run}", f"--out={out}") == 0
+    (expected,) = images.to_uint8(run.sample(1, seed=2**31 - 1))
+    np.testing.assert_array_equal(read(out / f"seed-{2**31 - 1}.png"), expected)
+
+
+def test_two_classes_of_a_label_are_one_line(labelled_run, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = f"--run_dir={labelled_run}", f"--out={out}", "--count=1"
+    assert run_command(*arguments, "--label=round,square") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--label=round,square: shape is named twice. Name one class of" in line
+    assert not out.exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -86,6 +105,9 @@ def test_noise_keeps_its_size_on_the_way():
         (["--run_dir=nothing", "--count=0"], "not an integer in the range"),
         (["--run_dir=nothing", "--truncation=2"], "not a number in the range"),
         (["--run_dir=nothing", f"--seed={2**31 - 1}"], "the last seed"),
+        ([*LAST, "--interpolate=1", "--stops=2"], "the last seed"),
+        # The pictures of every class are of eight latents.
+        ([*LAST, "--each=shape", "--stops=2", f"--seed={2**31 - 7}"], "the last seed"),
     ],
 )
 def test_mistakes_are_one_line(arguments, message, capsys):

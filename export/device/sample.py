@@ -109,7 +109,8 @@ def classes(labels: list[dict], texts: list[str]) -> np.ndarray | None:
         None without texts: each seed decides all of its classes.
 
     Raises:
-        ValueError: there is no such class, or several labels have it.
+        ValueError: there is no such class, several labels have it, or a label is named
+            twice.
     """
     if not texts:
         return None
@@ -134,7 +135,13 @@ def classes(labels: list[dict], texts: list[str]) -> np.ndarray | None:
                 )
                 + f"This model has {known or 'no labels'}."
             )
-        numbers[places[0][0]] = places[0][1]
+        ((label, number),) = places
+        if numbers[label] >= 0:
+            raise ValueError(
+                f"--label={','.join(texts)}: {labels[label]['name']} is named twice. "
+                "Name one class of a label."
+            )
+        numbers[label] = number
     return numbers
 
 

@@ -24,6 +24,15 @@ from hcm_tf.startup import load_tensorflow
 
 COMMANDS = ("runs", "classes", "discovered")
 SCENES = 2000  # Of --drawn.
+READ_BY_ALL = "run_dir data_dir count seed parsing drawn"
+# What each way to measure reads besides.
+READ_BY = {
+    "a whole evaluation": "dataset extractor labels inception refine faces out",
+    "'classes'": "epochs",
+    "'discovered'": "",
+    "--parsing": "dataset refine",
+    "--drawn": "dataset labels epochs",
+}
 
 
 def define() -> flags.FlagValues:
@@ -69,57 +78,67 @@ def main(argv: list[str]) -> int:
     own = define()
 
     def act(chosen: str) -> None:
-        asked = [f"--{flag}" for flag in ("parsing", "drawn") if own[flag].value]
-        if chosen != "runs":
-            asked.append(repr(chosen))
-        if len(asked) > 1:
-            raise UserError(f"{asked[0]} does not go with {asked[1]}: leave one out.")
-        # TensorFlow takes seconds to load: only once the flags are known to be right.
-        load_tensorflow()
-        if chosen == "classes":
-            from hcm_tf.evaluate import classes
-
-            for run_dir in own.run_dir:
-                asked = {"data_dir": own.data_dir, "epochs": own.epochs}
-                asked |= {"count": own.count, "seed": own.seed}
-                print(classes.evaluate(run_dir, **asked))
-            return
-        if chosen == "discovered":
-            from hcm_tf.evaluate import discovered
-
-            for run_dir in own.run_dir:
-                asked = {"data_dir": own.data_dir, "count": own.count}
-                print(discovered.evaluate(run_dir, **asked, seed=own.seed))
-            return
-        from hcm_tf.evaluate import commands
-        from hcm_tf.evaluate.measurement import Options
-
-        options = Options(
-            dataset=own.dataset,
-            data_dir=own.data_dir,
-            count=own.count if own["count"].present or not own.drawn else SCENES,
-            seed=own.seed,
-            extractors=tuple(own.extractor),
-            labels=own.labels,
-            inception=own.inception,
-            refine=own.refine if own["refine"].present or not own.parsing else 0,
-            faces=own.faces,
-        )
-        if own.parsing:
-            from hcm_tf.evaluate import parsing
-
-            print(parsing.evaluate(own.run_dir, options))
-            return
-        if own.drawn:
-            from hcm_tf.evaluate import drawn
-
-            print(drawn.evaluate(own.run_dir, options, epochs=own.epochs))
-            return
-        print(commands.evaluate(own.run_dir, options, own.out))
+        check(own, chosen)
+        print(_run(own, chosen))
 
     return command.run(
         "hcm_tf.evaluate", own, act, argv, about=__doc__, commands=COMMANDS
     )
+
+
+def check(own: flags.FlagValues, chosen: str) -> None:
+    """Refuses flags that do not go together, or that would change nothing.
+
+    Raises:
+        UserError: there are some.
+    """
+    asked = [f"--{flag}" for flag in ("parsing", "drawn") if own[flag].value]
+    if chosen != "runs":
+        asked.append(repr(chosen))
+    if len(asked) > 1:
+        raise UserError(f"{asked[0]} does not go with {asked[1]}: leave one out.")
+    (way,) = asked or ["a whole evaluation"]
+    read = f"{READ_BY_ALL} {READ_BY[way]}".split()
+    idle = [f"--{flag}" for flag in own if own[flag].present and flag not in read]
+    if idle:
+        raise UserError(f"{way} makes no use of this: leave out {', '.join(idle)}.")
+
+
+def _run(own: flags.FlagValues, chosen: str) -> str:
+    # TensorFlow takes seconds to load: only once the flags are known to be right.
+    load_tensorflow()
+    asked = {"data_dir": own.data_dir, "count": own.count, "seed": own.seed}
+    if chosen == "classes":
+        from hcm_tf.evaluate import classes
+
+        return classes.evaluate(own.run_dir, **asked, epochs=own.epochs)
+    if chosen == "discovered":
+        from hcm_tf.evaluate import discovered
+
+        return discovered.evaluate(own.run_dir, **asked)
+    from hcm_tf.evaluate import commands
+    from hcm_tf.evaluate.measurement import Options
+
+    options = Options(
+        dataset=own.dataset,
+        data_dir=own.data_dir,
+        count=own.count if own["count"].present or not own.drawn else SCENES,
+        seed=own.seed,
+        extractors=tuple(own.extractor),
+        labels=own.labels,
+        inception=own.inception,
+        refine=own.refine if own["refine"].present or not own.parsing else 0,
+        faces=own.faces,
+    )
+    if own.parsing:
+        from hcm_tf.evaluate import parsing
+
+        return parsing.evaluate(own.run_dir, options)
+    if own.drawn:
+        from hcm_tf.evaluate import drawn
+
+        return drawn.evaluate(own.run_dir, options, epochs=own.epochs)
+    return commands.evaluate(own.run_dir, options, own.out)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ that teach the second to read real images have the variety of real ones, too
 run's directory.
 """
 
-import dataclasses
 import json
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -15,11 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from hcm_tf import data, files, labels
+from hcm_tf import files, labels
 from hcm_tf.config import Label
 from hcm_tf.data import ImageSet
 from hcm_tf.errors import UserError
+from hcm_tf.evaluate.commands import names_of
 from hcm_tf.evaluate.progress import bar
+from hcm_tf.evaluate.splits import real_images
 from hcm_tf.features import training as classifiers
 from hcm_tf.features.classifier import Classifier
 from hcm_tf.images import to_float, to_uint8
@@ -28,7 +29,6 @@ from hcm_tf.runs import checkpoint
 from hcm_tf.runs.checkpoint import Run
 
 FILE = "classes.json"
-HELD_OUT = 100_000  # Real test images: all that the data set has, or a part of it.
 
 
 def measure(
@@ -45,8 +45,10 @@ def measure(
     Args:
         run: a run with labels.
         training: real images.
-        test: other real images.
-        count: samples, and real images, that a classifier learns from.
+        test: other real images; those with a label of -1, which their data set keeps
+            secret, do not count for it.
+        count: samples, and real images, that a classifier learns from; at most all of
+            `training`.
         epochs: passes over them.
         seed: of the first sample, and of the classifiers.
 
@@ -81,11 +83,13 @@ def measure(
     for label in known:
         name = label.name
         right = seen[name] == samples[name]
-        counts = np.bincount(expected[name], minlength=len(label.classes))
+        told = expected[name] >= 0
+        true = expected[name][told]
+        counts = np.bincount(true, minlength=len(label.classes))
         found[name] = {
-            "real_on_real": float(np.mean(by_real[name] == expected[name])),
+            "real_on_real": float(np.mean(by_real[name][told] == true)),
             "real_on_samples": float(np.mean(right)),
-            "samples_on_real": float(np.mean(by_samples[name] == expected[name])),
+            "samples_on_real": float(np.mean(by_samples[name][told] == true)),
             "most_frequent": float(counts.max() / counts.sum()),
             "of_class": {
                 one: float(np.mean(right[samples[name] == number]))
@@ -133,23 +137,6 @@ def read(
     }
 
 
-def real_images(run: Run, data_dir: str) -> tuple[ImageSet, ImageSet]:
-    """Images to learn from, and as many to test on as the data set has for it.
-
-    Args:
-        run: names the data set.
-        data_dir: where prepared data sets are; "": where the run found them.
-
-    Raises:
-        UserError: they cannot be read.
-    """
-    config, model = run.config.data, run.config.model
-    config = dataclasses.replace(
-        config, held_out=HELD_OUT, data_dir=data_dir or config.data_dir
-    )
-    return data.load(config, model.image_size, model.image_channels)
-
-
 def table(found: dict[str, dict[str, Any]]) -> str:
     """The accuracies as Markdown."""
     lines = [
@@ -173,25 +160,60 @@ def table(found: dict[str, dict[str, Any]]) -> str:
     return "\n".join([*lines, "", *worst])
 
 
-def evaluate(run_dir: str, *, data_dir: str, count: int, epochs: int, seed: int) -> str:
-    """Measures a run directory and writes classes.json there; returns the table.
+def evaluate(
+    run_dirs: Sequence[str], *, data_dir: str, count: int, epochs: int, seed: int
+) -> str:
+    """Measures runs, and writes a classes.json for each; returns the tables.
 
     Args:
-        run_dir: of a run with labels.
-        data_dir: where prepared data sets are; "": where the run found them.
-        count, epochs, seed: as of `measure`.
+        run_dirs: of runs with labels.
+        data_dir: where prepared data sets are; "": where the runs found them.
+        count, epochs, seed: as of `measure`; fewer where there are fewer real images.
 
     Raises:
-        UserError: a run without labels, or data that cannot be read.
+        UserError: a run without labels, data that cannot be read or that keep the
+            labels secret, or too few images.
     """
-    run = checkpoint.load(run_dir)
-    if not run.config.model.given:
+    if count < classifiers.BATCH:
         raise UserError(
-            f"{run_dir} was trained without labels. Train with --conditional."
+            f"--count must be at least {classifiers.BATCH}, or a classifier learns "
+            f"nothing. Received: {count}"
         )
-    training, test = real_images(run, data_dir)
-    found = measure(run, training, test, count=count, epochs=epochs, seed=seed)
-    about = {"step": run.step, "count": count, "epochs": epochs, "seed": seed}
-    text = json.dumps({**about, "labels": found}, indent=1) + "\n"
-    files.write(pathlib.Path(run_dir) / FILE, text)
-    return table(found)
+    paths = [pathlib.Path(run_dir) for run_dir in run_dirs]
+    # A wrong name among several must not show after minutes of measuring the others.
+    for path in paths:
+        if not checkpoint.read_config(path).model.given:
+            raise UserError(
+                f"{path} was trained without labels. Train with --conditional."
+            )
+    tables = []
+    for name, path in zip(names_of(paths), paths, strict=True):
+        run = checkpoint.load(path)
+        training, test = real_images(run, data_dir)
+        _check(run, training, test)
+        some = min(count, len(training))
+        found = measure(run, training, test, count=some, epochs=epochs, seed=seed)
+        about = {"step": run.step, "count": some, "images": len(test)}
+        about |= {"epochs": epochs, "seed": seed}
+        text = json.dumps({**about, "labels": found}, indent=1) + "\n"
+        files.write(path / FILE, text)
+        tables.append(
+            f"{name}: learnt from {some} real images, and from {some} samples; "
+            f"{len(test)} other real images to test on\n\n{table(found)}"
+        )
+    return "\n\n".join(tables)
+
+
+def _check(run: Run, training: ImageSet, test: ImageSet) -> None:
+    if len(training) < classifiers.BATCH:
+        raise UserError(
+            f"{training.name} has {len(training)} training images, and a classifier "
+            f"needs {classifiers.BATCH}: add images."
+        )
+    for label in run.config.model.given:
+        # TensorFlow Datasets gives -1 where a split keeps its labels secret.
+        if not np.any(np.asarray(test.labels[label.name]) >= 0):
+            raise UserError(
+                f"{test.name} keeps the label {label.name} of its test images secret: "
+                "choose a run on data that tell it."
+            )

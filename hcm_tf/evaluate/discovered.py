@@ -8,15 +8,16 @@ run's own latents. Writes discovered.json into the run's directory.
 
 import json
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from hcm_tf import files, labels
 from hcm_tf.data import ImageSet
 from hcm_tf.errors import UserError
-from hcm_tf.evaluate.classes import real_images
+from hcm_tf.evaluate.commands import names_of
 from hcm_tf.evaluate.progress import bar
+from hcm_tf.evaluate.splits import real_images
 from hcm_tf.images import to_float
 from hcm_tf.metrics.clustering import (
     adjusted_rand_index,
@@ -47,7 +48,8 @@ def measure(
     Args:
         run: a run with discovered classes.
         training: images that k-means learns its centres from, without labels.
-        test: other images, with labels.
+        test: other images, with labels; those with a label of -1, which their data set
+            keeps secret, do not count for it, nor does a label that no image has.
         count: training images for k-means, at most.
         seed: of its centres.
     """
@@ -65,15 +67,17 @@ def measure(
     ):
         clusters = kmeans(learn, number, seed, restarts=RESTARTS)
         found[name] = nearest(apply, clusters.centres)
+    told = {label: np.asarray(test.labels[label]) >= 0 for label in test.label_names}
     return {
         label: {
             way: {
-                score: compare(np.asarray(test.labels[label]), clusters)
+                score: compare(np.asarray(test.labels[label])[some], clusters[some])
                 for score, compare in SCORES.items()
             }
             for way, clusters in found.items()
         }
-        for label in test.label_names
+        for label, some in told.items()
+        if some.any()
     }
 
 
@@ -130,32 +134,40 @@ def table(found: dict[str, dict[str, dict[str, float]]]) -> str:
     return "\n".join(lines)
 
 
-def evaluate(run_dir: str, *, data_dir: str, count: int, seed: int) -> str:
-    """Measures a run directory and writes discovered.json there; returns the table.
+def evaluate(run_dirs: Sequence[str], *, data_dir: str, count: int, seed: int) -> str:
+    """Measures runs, and writes a discovered.json for each; returns the tables.
 
     Args:
-        run_dir: of a run with discovered classes.
-        data_dir: where prepared data sets are; "": where the run found them.
+        run_dirs: of runs with discovered classes.
+        data_dir: where prepared data sets are; "": where the runs found them.
         count, seed: as of `measure`.
 
     Raises:
         UserError: a run without discovered classes, or data that cannot be read or
-            that have no labels.
+            that tell no labels.
     """
-    run = checkpoint.load(run_dir)
-    if not run.config.model.discovered_classes:
-        raise UserError(
-            f"{run_dir} was trained without discovered classes. Train with "
-            "--discovered_classes=N."
-        )
-    training, test = real_images(run, data_dir)
-    if not test.label_names:
-        raise UserError(
-            f"{test.name} has no labels to compare {labels.DISCOVERED} classes with. "
-            f"`python -m hcm_tf.sample --each={labels.DISCOVERED}` shows them."
-        )
-    found = measure(run, training, test, count=count, seed=seed)
-    about = {"step": run.step, "count": count, "seed": seed, "images": len(test)}
-    text = json.dumps({**about, "labels": found}, indent=1) + "\n"
-    files.write(pathlib.Path(run_dir) / FILE, text)
-    return table(found)
+    paths = [pathlib.Path(run_dir) for run_dir in run_dirs]
+    # A wrong name among several must not show after minutes of measuring the others.
+    for path in paths:
+        if not checkpoint.read_config(path).model.discovered_classes:
+            raise UserError(
+                f"{path} was trained without discovered classes. Train with "
+                "--discovered_classes=N."
+            )
+    tables = []
+    for name, path in zip(names_of(paths), paths, strict=True):
+        run = checkpoint.load(path)
+        training, test = real_images(run, data_dir)
+        # TensorFlow Datasets gives -1 where a split keeps its labels secret.
+        if not any(np.any(np.asarray(one) >= 0) for one in test.labels.values()):
+            raise UserError(
+                f"{test.name} has no labels to compare {labels.DISCOVERED} classes "
+                "with, or keeps those of its test images secret. "
+                f"`python -m hcm_tf.sample --each={labels.DISCOVERED}` shows them."
+            )
+        found = measure(run, training, test, count=count, seed=seed)
+        about = {"step": run.step, "count": count, "seed": seed, "images": len(test)}
+        text = json.dumps({**about, "labels": found}, indent=1) + "\n"
+        files.write(path / FILE, text)
+        tables.append(f"{name}, {len(test)} images\n\n{table(found)}")
+    return "\n\n".join(tables)

@@ -84,11 +84,13 @@ def accuracy_kept(
         classifier: of these labels.
         images: sets of images by name, `real` among them, each set a part of the
             first images; float `(n, size, size, channels)`.
-        labels: the true ones of `real`.
+        labels: the true ones of `real`, -1 where the data keep them secret: those
+            images do not count.
 
     Returns:
         For each head, and for `mean`: the accuracy on every set, and as `count` the
-        sizes of the sets.
+        sizes of the sets. A head is left out if a set has no true label of it; without
+        any head nothing is returned.
     """
     found: dict[str, Any] = {}
     for name, pictures in images.items():
@@ -96,9 +98,16 @@ def accuracy_kept(
             classifier.log_probabilities(classifier.features(pictures))
         )
         for head in said:
-            if head in labels:
-                right = said[head] == labels[head][: len(pictures)]
+            if head not in labels:
+                continue
+            true = labels[head][: len(pictures)]
+            told = true >= 0
+            if told.any():
+                right = said[head][told] == true[told]
                 found.setdefault(head, {})[name] = float(right.mean())
+    found = {head: sets for head, sets in found.items() if len(sets) == len(images)}
+    if not found:
+        return {}
     mean = {
         name: float(np.mean([head[name] for head in found.values()])) for name in images
     }

@@ -226,7 +226,8 @@ def _reconstruction(
             sets = {"real": redrawn.images, "encoded": redrawn.encoded}
             if len(redrawn.refined):
                 sets["refined"] = redrawn.refined
-            found["labels_kept"] = faces.accuracy_kept(extractor, sets, held_out.labels)
+            kept = faces.accuracy_kept(extractor, sets, held_out.labels)
+            found |= {"labels_kept": kept} if kept else {}
             break
     errors = np.mean(np.square(redrawn.encoded - redrawn.images), axis=(1, 2, 3))
     order = np.argsort(errors, kind="stable")

@@ -38,7 +38,9 @@ def paths_of(
     """
     paths = [pathlib.Path(run_dir) for run_dir in run_dirs]
     for path in paths:
-        name = dataset or checkpoint.read_config(path).data.dataset
+        # Whatever they are judged by: a wrong name must not show after minutes.
+        own = checkpoint.read_config(path).data.dataset
+        name = dataset or own
         if not scene_source.is_scenes(name):
             raise UserError(
                 f"{path} would be {what.format(name)} are not known: {flag} needs a "

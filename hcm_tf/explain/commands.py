@@ -17,7 +17,6 @@ from hcm_tf.explain.identity import model_hash
 from hcm_tf.explain.refine import encode, refine
 from hcm_tf.files import whole_directory
 from hcm_tf.images import grid, write_png
-from hcm_tf.networks.levels import Level
 from hcm_tf.prior import draw
 from hcm_tf.runs import checkpoint
 from hcm_tf.runs.checkpoint import Run
@@ -283,21 +282,9 @@ def _about(run: Run) -> str:
     return (
         f"{run.config.data.dataset}, {model.image_size} by {model.image_size} pixels, "
         f"step {run.step:,}; selection: "
-        f"{'; '.join(_selection(level, model.top_p) for level in levels)}"
+        f"{'; '.join(level.selection(model.top_p) for level in levels)}"
         f"{normalizer}{gated}"
     )
-
-
-def _selection(level: Level, top_p: float) -> str:
-    count = level.competitors
-    if level.sized:
-        kept = f"k = {level.k} of {count}"
-    elif level.rule == "top_p":
-        kept = f"p = {top_p:g} of the sum of {count}"
-    else:
-        kept = f"all {count}"
-    always = f", and {level.always} that are always kept" if level.always else ""
-    return f"{level.name} by {level.rule}, {kept}{always}"
 
 
 def _check_edit(

@@ -5,6 +5,9 @@ import math
 
 from hcm_tf.sparsity.rules import RULES
 
+# What they keep changes with the responses gradually, if at all: everything or shares.
+GRADUAL = ("dense", "l1", "soft_top_k", "sparsemax", "entmax15", "sparsestmax")
+
 
 @dataclasses.dataclass(frozen=True)
 class Level:
@@ -43,6 +46,27 @@ class Level:
     def sized(self) -> bool:
         """Whether k says how much is kept: neither everything nor a share of a sum."""
         return RULES[self.rule].sized
+
+    @property
+    def whole(self) -> bool:
+        """Whether a value is kept or left out whole, so that rounding can decide it."""
+        return self.rule not in GRADUAL
+
+    def selection(self, top_p: float) -> str:
+        """How the level selects, in words.
+
+        Args:
+            top_p: of the rule of this name.
+        """
+        count = self.competitors
+        if self.sized:
+            kept = f"k = {self.k} of {count}"
+        elif self.rule == "top_p":
+            kept = f"p = {top_p:g} of the sum of {count}"
+        else:
+            kept = f"all {count}"
+        always = f", and {self.always} that are always kept" if self.always else ""
+        return f"{self.name} by {self.rule}, {kept}{always}"
 
     @property
     def positions(self) -> int:

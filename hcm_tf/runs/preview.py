@@ -25,8 +25,9 @@ class Preview:
         held_out: float32 `(count, size, size, channels)` in [-1, 1].
         prior: the latents' distribution; samples are drawn from seeds 0, 1, ...
         labels: that the networks draw by and read.
-        numbers: the classes of the held-out images, int64 `(count, given labels)`:
-            not of discovered classes, which stand behind the given ones.
+        numbers: the classes of the held-out images, int64 `(count, given labels)`, -1
+            where the data keep them secret: not of discovered classes, which stand
+            behind the given ones.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class Preview:
             are not zero, and `never_active_<level>`, the fraction of its units (a
             feature map; an attribute at its location) that are zero on every one of
             those seeds. With labels `misread_<label>`, the fraction of held-out images
-            of which the encoder reads another class.
+            of which the encoder reads another class, of those whose class is known.
         """
         drawn = _in_batches(self._reconstruct, self.held_out)
         error = float(np.mean(np.square(drawn - self.held_out)))
@@ -112,10 +113,15 @@ class Preview:
             return {}
         given = self.numbers.shape[1]
         read = behind(self.labels, _in_batches(self._encode, self.held_out))
-        misread = np.mean(read[:, :given] != self.numbers, axis=0)
+        known = self.numbers >= 0
         return {
-            f"misread_{label.name}": float(share)
-            for label, share in zip(self.labels[:given], misread, strict=True)
+            f"misread_{label.name}": float(np.mean((own != true)[told]))
+            for label, own, true, told in zip(
+                self.labels[:given],
+                *(read[:, :given].T, self.numbers.T, known.T),
+                strict=True,
+            )
+            if told.any()
         }
 
     def _latents(self) -> np.ndarray:

@@ -74,6 +74,26 @@ def test_scores_tell_a_reader_from_one_that_is_not(run_dir):
     assert "| light | k-means, pixels | 1.000 | 1.000 | 1.000 |" in text
 
 
+def test_images_whose_label_is_secret_do_not_count(run_dir):
+    """TensorFlow Datasets gives them -1."""
+    run = dataclasses.replace(checkpoint.load(run_dir), encoder=Reader(True))
+    # Of a corner alone, whose principal components are quick.
+    train, test = (
+        dataclasses.replace(one, images=one.images[:, :4, :4])
+        for one in (images(300, 0), images(120, 1))
+    )
+    light = np.where(np.arange(120) < 80, test.labels["light"], -1)
+    test = dataclasses.replace(
+        test,
+        labels={"light": light, "mood": np.full(120, -1)},
+        label_names={"light": ["dark", "grey", "bright"], "mood": ["good", "bad"]},
+    )
+    found = discovered.measure(run, train, test, count=200)
+    assert list(found) == ["light"]
+    for scores in found["light"].values():
+        assert list(scores.values()) == pytest.approx([1, 1, 1])
+
+
 def test_an_encoder_is_read_in_batches(run_dir):
     encoder = checkpoint.load(run_dir).encoder
     offsets = encoder.offsets
@@ -108,11 +128,18 @@ def test_the_command_writes_what_it_says(run_dir, monkeypatch, capsys):
 
 
 def test_what_cannot_be_compared_is_one_line(run_dir, tiny_run, monkeypatch, capsys):
-    assert main(["evaluate", "discovered", f"--run_dir={tiny_run}"]) == 1
-    told = capsys.readouterr().err
-    assert "without discovered classes. Train with --discovered_classes=N." in told
-    monkeypatch.setattr(data, "load", lambda *_: (images(9, 0, ()), images(9, 1, ())))
-    assert main(["evaluate", "discovered", f"--run_dir={run_dir}"]) == 1
-    told = capsys.readouterr().err
-    assert "drawn has no labels to compare discovered classes with" in told
-    assert told.count("\n") == 1
+    # Behind another, too, it is found before anything is read.
+    monkeypatch.setattr(data, "load", None)
+    for first in ([], [f"--run_dir={run_dir}"]):
+        assert main(["evaluate", "discovered", *first, f"--run_dir={tiny_run}"]) == 1
+        told = capsys.readouterr().err
+        assert "without discovered classes. Train with --discovered_classes=N." in told
+        assert told.count("\n") == 1
+    secret = images(9, 1)
+    secret.labels["light"][:] = -1
+    for test in (images(9, 1, ()), secret):
+        monkeypatch.setattr(data, "load", lambda *_, test=test: (images(9, 0), test))
+        assert main(["evaluate", "discovered", f"--run_dir={run_dir}"]) == 1
+        told = capsys.readouterr().err
+        assert "drawn has no labels to compare discovered classes with" in told
+        assert told.count("\n") == 1

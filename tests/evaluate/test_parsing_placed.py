@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import pathlib
 
 import numpy as np
 import PIL.Image
@@ -144,6 +145,15 @@ def test_the_command_writes_the_row_the_counts_and_the_diagnosis(parsed):
     row = f"0.000 ± 0.000 | {error['mean']:.3f} ± {error['error']:.3f} |"
     assert f"| {run_dir.name} | placed parts | {row}" in told
     assert f"| {run_dir.name} | {NAME} | " in told
+
+
+def test_the_table_of_groupings_has_all_of_them():
+    text = (pathlib.Path(__file__).parents[2] / "docs/scenes.md").read_text()
+    _, table = text.split("## Parsing a run")[1].split("| | |\n|---|---|\n")[:2]
+    # It ends where a line is no row: what stands below is text to Markdown.
+    rows = table.split("\n\n")[0].splitlines()
+    names = [row.split("|")[1].strip() for row in rows]
+    assert names == [*groupings.GROUPINGS, *groupings.PLACED]
 
 
 def test_the_picture_has_columns_of_placed_parts(parsed):

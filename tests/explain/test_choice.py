@@ -10,10 +10,11 @@ import pytest
 from explain_helpers import SMALL, record
 from test_placed_networks import BEHIND, moved
 
-from hcm_tf.explain import commands, tree
+from hcm_tf.explain import tree
 from hcm_tf.explain.choice import choose
 from hcm_tf.explain.decoder import Decoder
 from hcm_tf.networks.levels import Level
+from hcm_tf.sparsity.rules import RULES, Competition
 
 ALWAYS = BEHIND["background_attributes"]
 
@@ -33,7 +34,7 @@ def test_the_background_does_not_compete(behind):
     assert attributes.most == attributes.k + ALWAYS
     assert attributes.competitors == response.shape[-1] - ALWAYS
     told = f"k = {attributes.k} of {attributes.competitors}, and {ALWAYS} that are"
-    assert told in commands._selection(attributes, 0.9)
+    assert told in attributes.selection(0.9)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,17 @@ def test_the_background_does_not_compete(behind):
 )
 def test_a_report_says_what_decides_how_much_is_kept(rule, told):
     level = Level("8x8", (8, 8, 4), 16, placed=False, rule=rule)
-    assert commands._selection(level, 0.8) == told
+    assert level.selection(0.8) == told
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_levels_know_whether_values_are_kept_whole(rule):
+    x = np.random.default_rng(0).uniform(0, 1, (1, 8, 8, 4)).astype("float32")
+    one = Competition(x.reshape(1, 64, 4), 16, axis=1, threshold=np.float32(0.7))
+    gate = np.asarray(RULES[rule].gate(one)).astype("float32")
+    dropped = set(np.unique(gate)) == {0.0, 1.0}
+    level = Level("8x8", (8, 8, 4), 16, placed=False, rule=rule)
+    assert level.whole == dropped
 
 
 def test_the_background_is_always_kept_and_is_nobody_s_rival(behind):

@@ -6,13 +6,15 @@ status, was read off the real server's source: `http_rest_api_handler.cc`,
 `json_tensor.cc`, `predict_util.cc`, `get_model_status_impl.cc`, `batching_session.cc`.
 It was never compared with the real one running.
 
-What it is not: it does not share batches between callers (of batching it has the limit
-alone), load, reload, label or unload versions, warm up, classify or regress, stream,
-authenticate, compress or measure; the words of its messages are partly its own.
+What it is not: it shares batches between as many callers as it is told to wait for, by
+no clock, and does not load, reload, label or unload versions, warm up, classify or
+regress, stream, authenticate, compress or measure; the words of its messages are partly
+its own.
 """
 
 import concurrent.futures
 import contextlib
+import dataclasses
 import http.server
 import json
 import re
@@ -20,6 +22,7 @@ import threading
 
 import grpc
 import json_tensors
+import numpy as np
 import tensorflow as tf
 from cpp_loader import INVALID_ARGUMENT, CppError, CppModel
 from google.protobuf import json_format
@@ -54,11 +57,55 @@ STATUS_PATH = re.compile(
 )
 
 
+@dataclasses.dataclass
+class Batch:
+    """Requests that are run as one, and what became of them.
+
+    Attributes:
+        tasks: the inputs of each.
+        outputs: of all, their rows in the order of the tasks.
+        error: of all.
+    """
+
+    tasks: list[dict] = dataclasses.field(default_factory=list)
+    outputs: dict = dataclasses.field(default_factory=dict)
+    error: CppError | None = None
+    done: threading.Event = dataclasses.field(default_factory=threading.Event)
+
+    def merged(self) -> dict:
+        """The inputs of all.
+
+        Raises:
+            CppError: their shapes differ beyond the rows; no caller is answered then.
+        """
+        for name, first in self.tasks[0].items():
+            if any(task[name].shape[1:] != first.shape[1:] for task in self.tasks):
+                raise CppError(
+                    FAILED_PRECONDITION,
+                    f"Tensors with name '{name}' from different tasks have different "
+                    "shapes and padding is turned off.",
+                )
+        return {
+            name: np.concatenate([task[name] for task in self.tasks])
+            for name in self.tasks[0]
+        }
+
+    def part(self, place: int) -> dict:
+        """The outputs of one task, or the error of all."""
+        if self.error is not None:
+            raise CppError(self.error.code, self.error.text)
+        sizes = [len(next(iter(task.values()))) for task in self.tasks]
+        start = sum(sizes[:place])
+        rows = slice(start, start + sizes[place])
+        return {name: value[rows] for name, value in self.outputs.items()}
+
+
 class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
     """The models, and what the tests want to know or to provoke.
 
     Attributes:
         maximum_batch: rows of a request for all outputs; None: as without batching.
+        callers: requests that share a batch, which must be of one signature.
         failures: how many of the next requests are answered with UNAVAILABLE.
         delay: an event that requests wait for; None: they do not.
         most_at_once: the largest number of requests that were open together.
@@ -74,6 +121,7 @@ class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
     def reset(self) -> None:
         """As it was started, for the next test."""
         self.maximum_batch = maximum_batch()
+        self.callers, self.batch = 1, Batch()
         self.failures, self.delay, self.most_at_once, self.sizes = 0, None, 0, []
 
     def model(self, name: str, version: int | None = None) -> CppModel:
@@ -103,9 +151,13 @@ class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
             definition = _signature(model, signature, FAILED_PRECONDITION)
             _check_names(definition, inputs, wanted)
             rows = self._rows(definition, inputs, wanted)
-            with self.lock:  # One status object a model.
-                outputs = model.run(signature or DEFAULT_SIGNATURE, **inputs)
-                self.sizes.append(rows)
+            named = signature or DEFAULT_SIGNATURE
+            if rows is None:
+                with self.lock:  # One status object a model.
+                    outputs = model.run(named, **inputs)
+            else:
+                outputs = self._share(model, named, inputs)
+            self.sizes.append(rows)
             return {name: outputs[name] for name in wanted or outputs}
         finally:
             with self.lock:
@@ -134,6 +186,29 @@ class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
                 f"{self.maximum_batch}",
             )
         return rows
+
+    def _share(self, model: CppModel, signature: str, inputs: dict) -> dict:
+        """Waits until a batch has a request of every caller, and runs it."""
+        with self.lock:
+            batch, place = self.batch, len(self.batch.tasks)
+            batch.tasks.append(inputs)
+            if place + 1 == self.callers:
+                self.batch = Batch()
+                try:
+                    batch.outputs = model.run(signature, **batch.merged())
+                except CppError as error:
+                    batch.error = error
+                batch.done.set()
+        if not batch.done.wait(20):
+            raise CppError(UNAVAILABLE, "the other callers did not come")
+        return batch.part(place)
+
+    def GetModelMetadata(self, request, context):
+        spec = request.model_spec
+        try:
+            return _metadata(spec.name, self.model(spec.name))
+        except CppError as error:
+            context.abort(CODES[error.code], error.text)
 
     def Predict(self, request, context):
         spec = request.model_spec
@@ -183,7 +258,7 @@ class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
             raise CppError(INVALID_ARGUMENT, "Missing model name in request.")
         version = int(version) if version else None
         if metadata:
-            return _metadata(name, self.model(name, version))
+            return _as_json(_metadata(name, self.model(name, version)))
         if version is not None and version != VERSION:
             raise CppError(
                 NOT_FOUND, f"Could not find version {version} of model {name}"
@@ -235,7 +310,9 @@ def _check_names(definition, inputs: dict, wanted: list[str]) -> None:
         raise CppError(INVALID_ARGUMENT, "duplicate output tensor alias")
 
 
-def _metadata(name: str, model: CppModel) -> dict:
+def _metadata(
+    name: str, model: CppModel
+) -> get_model_metadata_pb2.GetModelMetadataResponse:
     response = get_model_metadata_pb2.GetModelMetadataResponse()
     response.model_spec.name = name
     response.model_spec.version.value = VERSION
@@ -243,7 +320,7 @@ def _metadata(name: str, model: CppModel) -> dict:
     for key, value in model.meta_graph.signature_def.items():
         signatures.signature_def[key].CopyFrom(value)
     response.metadata["signature_def"].Pack(signatures)
-    return _as_json(response)
+    return response
 
 
 def _as_json(message) -> dict:

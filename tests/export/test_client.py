@@ -102,16 +102,17 @@ def test_deadline_ends_a_request_that_hangs(predict, server):
         server.delay.set()
 
 
+@pytest.mark.parametrize("classes", [[], ["Dress"]], ids=["seeds", "labels"])
 @pytest.mark.parametrize("kind", ["grpc", "rest"])
-def test_nobody_there_is_an_error(kind):
+def test_nobody_there_is_an_error(kind, classes):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"127.0.0.1:{port}"
     predict = (
-        client.grpc_predict(address, "generator")
+        client.grpc_predict(address, "generator", classes)
         if kind == "grpc"
-        else client.rest_predict(f"http://{address}", "generator")
+        else client.rest_predict(f"http://{address}", "generator", classes)
     )
     with pytest.raises(UserError, match="Is the server running"):
         draw(predict, count=1, deadline=0.5)
@@ -275,6 +276,54 @@ def test_odd_answers_are_one_line_of_text(reply, told, tmp_path, capsys):
     assert told in line
     assert len(line) < 600
     assert not list(tmp_path.iterdir())
+
+
+def metadata(**inputs):
+    """What a server says of a model, with inputs of its `sample_label_png`."""
+    signatures = {"sample_label_png": {"inputs": inputs}} if inputs else {}
+    return http({"metadata": {"signature_def": {"signature_def": signatures}}})
+
+
+def text_input(size):
+    return {"tensor_shape": {"dim": [{"size": "-1"}, {"size": size}]}}
+
+
+ODD_METADATA = {
+    "an empty object": (http({}), "no model's metadata"),
+    "a list": (http([1]), "no model's metadata"),
+    "no JSON": (http(b"<html>"), "sent no JSON"),
+    "an error": (http({"error": "gone"}, "404 Not Found"), "answered 404: gone"),
+    "no labels": (metadata(), "the server's model was trained without labels"),
+    "no such input": (metadata(seed=text_input("1")), "no model's metadata"),
+    "no dimensions": (metadata(label={"tensor_shape": {}}), "no model's metadata"),
+    "no size": (metadata(label=text_input("x")), "no model's metadata"),
+    "a size beyond all": (metadata(label=text_input(float("inf"))), "no model's meta"),
+    "a size beyond reason": (metadata(label=text_input("9" * 15)), "999 labels"),
+    "too few": (metadata(label=text_input("1")), "more classes than the 1 labels"),
+}
+
+
+@pytest.mark.parametrize(("reply", "told"), ODD_METADATA.values(), ids=ODD_METADATA)
+def test_odd_metadata_are_one_line_of_text(reply, told, tmp_path, capsys):
+    out = tmp_path / "grid.png"
+    with odd_servers.serve(reply) as port:
+        status = run_command(
+            [f"--url=http://127.0.0.1:{port}", "--label=a,b", f"--out={out}"]
+        )
+    (line,) = capsys.readouterr().err.splitlines()
+    assert status == 1
+    assert told in line
+    assert line.isprintable()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["grpc", "rest"])
+def test_labels_of_a_model_without_are_one_line(kind, server, tmp_path, capsys):
+    url = server.grpc_address if kind == "grpc" else server.rest_url
+    out = tmp_path / "grid.png"
+    assert run_command([f"--url={url}", "--label=Dress", f"--out={out}"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--label=Dress: the server's model was trained without labels." in line
 
 
 @pytest.mark.parametrize(
@@ -518,20 +567,26 @@ def test_grpc_answers_are_those_of_the_package():
         grpc_messages.strings(contents[:-7], "image_bytes")
 
 
+@pytest.mark.parametrize(
+    ("classes", "told"),
+    [([], "sent no (PredictResponse|strings)"), (["a"], "sent no (GetM|signatures)")],
+    ids=["seeds", "labels"],
+)
 @pytest.mark.parametrize("contents", [b"\xff\xff\xff", b""])
-def test_odd_answers_over_grpc_are_errors(contents, capfd):
+def test_odd_answers_over_grpc_are_errors(contents, classes, told, capfd):
     import grpc
 
+    answer = grpc.unary_unary_rpc_method_handler(lambda *asked: contents)
     handler = grpc.method_handlers_generic_handler(
         "tensorflow.serving.PredictionService",
-        {"Predict": grpc.unary_unary_rpc_method_handler(lambda *asked: contents)},
+        {"Predict": answer, "GetModelMetadata": answer},
     )
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(1), (handler,))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
-        predict = client.grpc_predict(f"127.0.0.1:{port}", "generator")
-        with pytest.raises(UserError, match=r"sent no (PredictResponse|strings)"):
+        predict = client.grpc_predict(f"127.0.0.1:{port}", "generator", classes)
+        with pytest.raises(UserError, match=told):
             draw(predict, count=1)
     finally:
         server.stop(None).wait()

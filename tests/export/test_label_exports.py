@@ -1,5 +1,6 @@
 """Exports of a model with labels: drawn by class, by name, on a server and a device."""
 
+import concurrent.futures
 import dataclasses
 import json
 import pathlib
@@ -12,11 +13,20 @@ from cpp_loader import INVALID_ARGUMENT, CppError, CppModel
 from PIL import Image
 from test_device import PYTHON
 
-from export import client, conversion, flatbuffer, quality, saved_model, tflite
+from export import (
+    client,
+    conversion,
+    flatbuffer,
+    prediction,
+    quality,
+    saved_model,
+    tflite,
+)
 from export.signatures import device_signatures, metadata
 from hcm_tf import command as commands
 from hcm_tf import images as pictures
 from hcm_tf.config import Label
+from hcm_tf.errors import UserError
 from hcm_tf.runs import checkpoint
 
 KNOWN = (
@@ -52,6 +62,19 @@ def texts(*rows):
     return np.array([[one.encode() for one in row] for row in rows], object)
 
 
+FINE = [["round", "hat=none"]] * 3
+REFUSED = [
+    # Named are the wrong ones, wherever they stand.
+    (texts(*FINE, ["", "blue"]), r"names a class that there is not:\] \[blue\]"),
+    (texts(*FINE, ["none", ""]), r"names a class that there is not:\] \[none\]"),
+    (texts(*FINE, ["square", "round"]), r"twice:\] \[\[square round\]\]"),
+    (texts(*FINE, ["square", "shape=square"]), r"twice:\] \[\[square shape=square"),
+    (texts(["red", ""]), "must have a row for each image"),
+    (texts(*[["red"]] * 4), r"\[4,1\] is not compatible with expected shape \[\?,2\]"),
+    (texts(*[["red", "", ""]] * 4), r"\[4,3\] is not compatible with"),
+]
+
+
 def test_a_server_draws_by_the_names_of_classes(exported, run):
     model = CppModel(exported["generator"])
     try:
@@ -62,13 +85,9 @@ def test_a_server_draws_by_the_names_of_classes(exported, run):
         both, one = drawn(run, ["square", "red"]), drawn(run, ["shape=none"])
         np.testing.assert_allclose(found["images"][:3], both[:3], atol=1e-5)
         np.testing.assert_allclose(found["images"][3], one[3], atol=1e-5)
-        as_seeds = model.run("sample_label", seed=SEEDS, label=texts(*[[""]] * 4))
+        as_seeds = model.run("sample_label", seed=SEEDS, label=texts(*[["", ""]] * 4))
         np.testing.assert_allclose(as_seeds["images"], plain["images"], atol=1e-6)
-        for wrong, told in (
-            (texts(*[["blue"]] * 4), "names a class that there is not"),
-            (texts(*[["none"]] * 4), "names a class that there is not"),
-            (texts(["red"]), "must have a row for each image"),
-        ):
+        for wrong, told in REFUSED:
             with pytest.raises(CppError, match=told) as caught:
                 model.run("sample_label", seed=SEEDS, label=wrong)
             assert caught.value.code == INVALID_ARGUMENT
@@ -106,8 +125,61 @@ def test_the_client_takes_labels(exported, run, kind, tmp_path, capsys):
         found = np.asarray(Image.open(tmp_path / "grid.png")).astype(int)
         assert np.abs(found - expected).max() <= 1
         capsys.readouterr()
-        assert command(["--label=blue", *arguments]) == 1
-        assert "names a class that there is not" in capsys.readouterr().err
+        for label, told in (
+            ("blue", "names a class that there is not"),
+            ("square,round", "names a label twice"),
+            ("square,red,round", "--label=square,red,round: more classes than the 2"),
+        ):
+            assert command([f"--label={label}", *arguments]) == 1
+            (line,) = capsys.readouterr().err.splitlines()
+            assert told in line
+
+
+@pytest.mark.parametrize("kind", ["grpc", "rest"])
+def test_callers_who_ask_for_other_labels_share_a_batch(exported, run, kind):
+    """Of tensors of different shapes a server refuses all that it would have merged."""
+    asked = [["square"], ["red", "shape=none"]]
+    with stand_in.serve(exported) as server:
+        server.callers = 2
+        predicts = [
+            client.grpc_predict(server.grpc_address, "generator", classes)
+            if kind == "grpc"
+            else client.rest_predict(server.rest_url, "generator", classes)
+            for classes in asked
+        ]
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            found = list(
+                pool.map(
+                    lambda predict: client.draw(
+                        predict, SEEDS, batch=4, concurrency=1, deadline=30.0
+                    ),
+                    predicts,
+                )
+            )
+    for classes, own in zip(asked, found, strict=True):
+        expected = pictures.to_uint8(drawn(run, classes))
+        assert np.abs(own.astype(int) - expected).max() <= 1
+
+
+def test_a_typo_of_one_caller_fails_the_batch(exported):
+    """A signature has one answer for all rows: `export.signatures` says so."""
+    with stand_in.serve(exported) as server:
+        server.callers = 2
+        predicts = [
+            client.rest_predict(server.rest_url, "generator", [one])
+            for one in ("round", "blue")
+        ]
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            asked = [pool.submit(one, SEEDS, 30.0) for one in predicts]
+            for one in asked:
+                with pytest.raises(UserError, match=r"there is not:\] \[blue blue"):
+                    one.result()
+
+
+def test_a_model_that_takes_any_number_of_texts_gets_them_as_they_are():
+    """As those that were exported before labels had a place each."""
+    assert prediction.padded(["red"], -1) == ["red"]
+    assert prediction.padded(["red"], 2) == ["red", ""]
 
 
 def command(arguments):
@@ -166,6 +238,7 @@ def test_the_devices_script_takes_labels(device_model, run, tmp_path):
     for label, told in (
         ("blue", "--label=blue: no such class. This model has shape: round, square"),
         ("none", "--label=none: several labels have it; write label=class."),
+        ("square,shape=round", "--label=square,shape=round: shape is named twice."),
     ):
         finished = call(f"--label={label}")
         assert finished.returncode == 1

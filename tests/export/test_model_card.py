@@ -1,5 +1,6 @@
 """What a model card says of its run: scores explained, where it comes from."""
 
+import dataclasses
 import datetime
 import json
 
@@ -7,6 +8,7 @@ import pytest
 
 import hcm_tf
 from export import model_card
+from hcm_tf.runs import checkpoint
 from hcm_tf.runs.preview import Preview
 
 RECORDS = [
@@ -65,6 +67,56 @@ def test_provenance(run_dir):
     )
     assert "CC0" in about["licence"]
     assert "not known" in model_card.provenance(run_dir, "other")["licence"]
+
+
+CARDS = {
+    "published": (
+        {},
+        [
+            "Selection: attributes by top_k, k = 3 of 12; 8x8 by top_k, k = 16 of 64; ",
+            "are kept or left out whole (attributes, 8x8, 16x16), which is disc",
+        ],
+        ["placed", "blocks", "background"],
+    ),
+    "shares": (
+        {
+            "sparsity": ("dense", "soft_top_k", "l1"),
+            "normalizer": "sparse_switchable",
+        },
+        ["attributes by dense, all 12; 8x8 by soft_top_k", "sparse_switchable blocks"],
+        ["top k", "whole", "gated"],
+    ),
+    "mixed": (
+        {"sparsity": ("sparsemax", "top_p", "entmax15"), "gated_blocks": True},
+        ["8x8 by top_p, p = 0.9 of the sum of 64", "gated blocks", "whole (8x8)"],
+        ["top k", "k largest"],
+    ),
+    "placed": (
+        {
+            **{"placement": "free", "presence": "hard", "opacity": "shared"},
+            **{"stretch_parts": True, "background_attributes": 4},
+        },
+        [
+            "attributes by top_k, k = 3 of 8, and 4 that are always kept",
+            "parts placed freely (presence hard, opacity shared, stretched), in front "
+            "of a background of 4 attributes.",
+        ],
+        ["gated"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("model", "told", "untold"), CARDS.values(), ids=CARDS)
+def test_the_card_says_how_this_model_selects(
+    model, told, untold, make_run, tiny_config
+):
+    run_dir = make_run(model=dataclasses.replace(tiny_config.model, **model))
+    card = model_card.text("generator", checkpoint.load(run_dir), run_dir, ["png"])
+    text = " ".join(card.split())
+    for words in told:
+        assert words in text
+    for words in untold:
+        assert words not in text
 
 
 def _noise(count, size, channels):

@@ -57,9 +57,9 @@ def test_device(posterior_run, run, tmp_path, precision):
     model = (tmp_path / f"generator_{precision}.tflite").read_bytes()
     answer = quality.runner(model, "sample")(seed=SEEDS)
     expected = draw(run.prior, int(SEEDS[0]), len(SEEDS))
-    # In float16 the fit itself is rounded.
-    error = {"float32": 1e-4, "float16": 0.02}[precision]
-    np.testing.assert_allclose(answer["latent"], expected, atol=error / 4)
+    # As the README says; in float16 the fit itself is rounded.
+    latent_error, error = {"float32": (1e-6, 1e-4), "float16": (5e-3, 0.02)}[precision]
+    np.testing.assert_allclose(answer["latent"], expected, rtol=0, atol=latent_error)
     images = run.generator(expected)
     # A unit beside the threshold may change places: the mean, not the worst.
     assert np.abs(answer["images"] - images).mean() <= error / 10
@@ -71,5 +71,5 @@ def test_server(posterior_run, run, tmp_path, portable):
     generator, _ = saved_model.export(posterior_run, tmp_path, portable=portable)
     answer = CppModel(generator).run("sample", seed=SEEDS)
     expected = draw(run.prior, int(SEEDS[0]), len(SEEDS))
-    np.testing.assert_allclose(answer["latent"], expected, atol=1e-5)
+    np.testing.assert_allclose(answer["latent"], expected, rtol=0, atol=1e-6)
     np.testing.assert_allclose(answer["images"], run.generator(expected), atol=1e-4)

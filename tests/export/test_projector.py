@@ -1,6 +1,7 @@
 """The projector's files, as a live TensorBoard serves and draws them."""
 
 import contextlib
+import dataclasses
 import io
 import json
 import os
@@ -17,6 +18,7 @@ import pytest
 from browser import chromium
 
 from export import projector
+from hcm_tf import data
 from hcm_tf.config import DataConfig
 from hcm_tf.explain import names
 from hcm_tf.explain.identity import model_hash
@@ -60,10 +62,11 @@ def test_files(exported, labelled_run):
     usage = np.loadtxt(exported / "codes_8x8.tsv", delimiter="\t")
     assert usage.shape == (20, 16)
     header, *rows = (exported / "codes_8x8_labels.tsv").read_text().splitlines()
-    assert header.split("\t") == ["source", "folder"]
+    assert header.split("\t") == ["source", "number", "folder"]
     labels = [row.split("\t") for row in rows]
-    assert {tuple(row) for row in labels[:10]} <= {("real", "red"), ("real", "blue")}
-    assert labels[10:] == [["generated", ""]] * 10
+    assert [row[:2] for row in labels[:10]] == [["real", str(i)] for i in range(10)]
+    assert {row[2] for row in labels[:10]} <= {"red", "blue"}
+    assert labels[10:] == [["generated", str(seed), ""] for seed in range(10)]
     with PIL.Image.open(exported / "codes_8x8.png") as sprite:
         assert sprite.size == (5 * 32, 5 * 32)
     bases = np.loadtxt(exported / "bases_16x16.tsv", delimiter="\t")
@@ -73,6 +76,37 @@ def test_files(exported, labelled_run):
     assert {row.split("\t")[3] for row in rows} == {"nose"}
     assert bases.shape[1] == 24 * 24 * 3
     assert np.abs(bases).max() <= 1.0
+
+
+def columns_of(out):
+    """Of the labels of a projector's codes, by their names."""
+    text = (out / "codes_8x8_labels.tsv").read_text()
+    names, *rows = (line.split("\t") for line in text.splitlines())
+    return dict(zip(names, zip(*rows, strict=True), strict=True))
+
+
+def loading(labelled_run, monkeypatch, **changes):
+    """The images of the run, with some of what is known of them changed."""
+    parts = data.load(checkpoint.read_config(labelled_run).data, 32, 3)
+    changed = [dataclasses.replace(part, **changes) for part in parts]
+    monkeypatch.setattr(data, "load", lambda *arguments: changed)
+
+
+def test_images_without_labels_have_two_columns(labelled_run, tmp_path, monkeypatch):
+    """TensorBoard refuses labels of one column that has a name."""
+    loading(labelled_run, monkeypatch, labels={}, label_names={})
+    out = projector.export(labelled_run, tmp_path / "out", count=6, seed=7, bases=1)
+    assert columns_of(out) == {
+        "source": ("real",) * 3 + ("generated",) * 3,
+        "number": ("0", "1", "2", "7", "8", "9"),
+    }
+
+
+def test_images_whose_label_is_secret_have_none(labelled_run, tmp_path, monkeypatch):
+    """TensorFlow Datasets says -1."""
+    loading(labelled_run, monkeypatch, labels={"folder": np.full(30, -1)})
+    out = projector.export(labelled_run, tmp_path / "out", count=6, bases=1)
+    assert set(columns_of(out)["folder"]) == {""}
 
 
 def test_points_are_the_codes(labelled_run, exported):

@@ -1,8 +1,12 @@
 """What a run measures, against direct computation."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from hcm_tf.config import Label
+from hcm_tf.labels import behind
 from hcm_tf.networks import build_encoder, build_generator
 from hcm_tf.prior import Uniform, draw
 from hcm_tf.runs.preview import STATISTICS_SAMPLES, Preview
@@ -54,3 +58,21 @@ def test_each_row_of_images_stands_above_its_reconstructions(preview):
     np.testing.assert_array_equal(shown[16:24], preview.held_out[8:16])
     drawn = preview.generator(preview.encoder(preview.held_out[8:16]))
     np.testing.assert_allclose(shown[24:32], drawn, atol=1e-5)
+
+
+def test_classes_that_are_misread_are_counted_where_they_are_known(tiny_config):
+    """TensorFlow Datasets gives -1 where a split keeps its labels secret."""
+    known = tuple(
+        Label(name, ("a", "b"), (0.5, 0.5)) for name in ("half", "right", "secret")
+    )
+    model = dataclasses.replace(tiny_config.model, labels=known)
+    generator, encoder = build_generator(model), build_encoder(model)
+    random = np.random.default_rng(0)
+    held_out = random.uniform(-1, 1, (20, 32, 32, 3)).astype("float32")
+    numbers = behind(known, np.asarray(encoder(held_out)))
+    numbers[:5, 0] = 1 - numbers[:5, 0]
+    numbers[10:, :2] = numbers[:, 2] = -1
+    preview = Preview(generator, encoder, held_out, Uniform(6), known, numbers)
+    measured = preview.measure()
+    misread = {name: x for name, x in measured.items() if name.startswith("misread")}
+    assert misread == {"misread_half": 0.5, "misread_right": 0.0}
