@@ -116,6 +116,8 @@ def make_batches(
         .prefetch(AHEAD)
     )
     options = tf.data.Options()
+    # Everything has its number: nothing is left to tune.
+    options.autotune.enabled = False
     # There are no files to shard by.
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.DATA

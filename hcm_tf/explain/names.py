@@ -5,10 +5,13 @@
 
 A feature map has one basis function for all positions, and its name is of level and
 channel; attributes belong to a location, which is row and column before the channel.
+Training that goes on makes another model: the names of the one before are kept beside
+the new ones, as `names-01234567.json` by the first digits of their model.
 """
 
 import json
 import pathlib
+import re
 import sys
 import unicodedata
 from typing import Any
@@ -21,6 +24,7 @@ FILE = "names.json"
 MOST = 10_000
 LONGEST = 80
 LARGEST_FILE = 2**24
+DIGITS = 8
 
 Names = dict[str, str]
 
@@ -41,18 +45,9 @@ def read(run_dir: str | pathlib.Path, model: str) -> Names:
         UserError: the file cannot be read, or is no file of names.
     """
     path = pathlib.Path(run_dir) / FILE
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise UserError(f"{path} is too large for names. Move it away.")
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    found = _load(path)
+    if found is None:
         return {}
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(
-            f"{path} cannot be read as names. Mend it or move it away."
-        ) from error
-    if not isinstance(found, dict):
-        raise UserError(f"{path} is no file of names. Mend it or move it away.")
     if found.get("model") != model:
         print(f"{path} has the names of another model: left out.", file=sys.stderr)
         return {}
@@ -63,15 +58,52 @@ def read(run_dir: str | pathlib.Path, model: str) -> Names:
 
 
 def write(run_dir: str | pathlib.Path, model: str, names: Names) -> None:
-    """Writes the names, whole or not at all.
+    """Writes the names, whole or not at all; another model's are kept beside them.
 
     Raises:
         OSError: the file cannot be written.
+        UserError: what is there cannot be read, or is no file of names.
         ValueError: as `checked`.
     """
     contents = {"model": model, "names": dict(sorted(checked(names).items()))}
     text = json.dumps(contents, indent=1, ensure_ascii=False) + "\n"
-    files.write(pathlib.Path(run_dir) / FILE, text)
+    path = pathlib.Path(run_dir) / FILE
+    found = _load(path)
+    if found is not None and found.get("model") != model:
+        kept = _set_aside(path, str(found.get("model", "")))
+        print(
+            f"{path} had the names of another model: kept as {kept.name}.",
+            file=sys.stderr,
+        )
+    files.write(path, text)
+
+
+def _load(path: pathlib.Path) -> dict[str, Any] | None:
+    """What a file of names holds, unchecked; None if there is no file."""
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise UserError(f"{path} is too large for names. Move it away.")
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(
+            f"{path} cannot be read as names. Mend it or move it away."
+        ) from error
+    if not isinstance(found, dict):
+        raise UserError(f"{path} is no file of names. Mend it or move it away.")
+    return found
+
+
+def _set_aside(path: pathlib.Path, model: str) -> pathlib.Path:
+    """Renames a file after its model, which may be anything; never over another."""
+    digits = re.sub("[^0-9a-f]", "", model)[:DIGITS]
+    stem = f"{path.stem}-{digits or 'unknown'}"
+    kept, number = path.with_name(f"{stem}.json"), 1
+    while kept.exists():
+        number += 1
+        kept = path.with_name(f"{stem}-{number}.json")
+    return path.rename(kept)
 
 
 def checked(names: Any) -> Names:

@@ -10,11 +10,12 @@ with every decision that is recorded of it, is that of the latent as those class
 With recorded gates a change multiplies what the changes below have left of a unit, and
 the picture changes by just the difference that this makes. A moved unit's picture is
 cut out and pasted elsewhere. A swap removes all units at a cell and adds those that a
-donor has there, drawn by the donor's gates; an insertion adds one. Decided anew, the
-code that the level has by then is changed, and all levels above select again: first all
-goes that is taken away, then what is put somewhere replaces what is there. Where parts
-are placed freely, a location's place is the picture's own and no part of a code: what
-is put there is drawn where the picture has it.
+donor has there, drawn by the donor's gates, but leaves the background of both where it
+is; an insertion adds one. Decided anew, the code that the level has by then is changed,
+and all levels above select again: first all goes that is taken away, then what is put
+somewhere replaces what is there. Where parts are placed freely, a location's place is
+the picture's own and no part of a code: what is put there is drawn where the picture
+has it.
 """
 
 import base64
@@ -209,10 +210,11 @@ def _recorded(
         if level:
             flow = decoder.replay(recording, level - 1, flow[None], until=level)[0]
         cell = decoder.windows(recording, level, None).cell
+        behind = decoder.levels[level].always
         now, here = code + flow, [one for one in changes if one.level == level]
-        gone = _giving_way(code, here)
+        gone = _giving_way(code, here, behind)
         flow[gone] = -code[gone]
-        for place, change in _changed(code, here).items():
+        for place, change in _changed(code, here, gone).items():
             value = change.factor * now[place]
             moved = change.rows != 0 or change.columns != 0
             flow[place] = (0 if moved else value) - code[place]
@@ -226,7 +228,7 @@ def _recorded(
                 continue
             donor = open_origin(change.donor)
             given = np.zeros_like(code)
-            for place, value in _given(donor.codes[level], change).items():
+            for place, value in _given(donor.codes[level], change, behind).items():
                 given[place] = value
             drawn = decoder.replay(donor, level, given[None])[0]
             pasted += shift(drawn, change.rows * cell, change.columns * cell)
@@ -243,10 +245,12 @@ def _redrawn(
     codes, logits = list(recording.codes), recording.logits
     for level in sorted({change.level for change in changes}):
         current, code = codes[level], codes[level].copy()
+        behind = decoder.levels[level].always
         here = [one for one in changes if one.level == level]
-        own = _changed(current, here)
+        gone = _giving_way(current, here, behind)
+        own = _changed(current, here, gone)
         # All that goes has gone before anything is put in its place.
-        code[_giving_way(current, here)] = 0
+        code[gone] = 0
         for place in own:
             code[place] = 0
         for place, change in own.items():
@@ -254,7 +258,7 @@ def _redrawn(
         for change in here:
             if change.kind != "change":
                 donor = open_origin(change.donor)
-                _put(code, change, _given(donor.codes[level], change))
+                _put(code, change, _given(donor.codes[level], change, behind))
         # The picture's parts stay where they are, whoever gave them.
         trace = decoder.retrace(level, code, recording.placed)
         codes[level:] = [found[0].numpy() for found in trace.codes]
@@ -262,31 +266,34 @@ def _redrawn(
     return logits
 
 
-def _giving_way(code: np.ndarray, changes: list[Change]) -> np.ndarray:
-    """The cells that a swap empties: bool `(height, width)`."""
-    cells = np.zeros(code.shape[:2], bool)
+def _giving_way(code: np.ndarray, changes: list[Change], behind: int) -> np.ndarray:
+    """What swaps empty, bool of the code's shape: cells, but for the background."""
+    gone = np.zeros(code.shape, bool)
     for change in changes:
         if change.kind == "swap":
-            cells[change.place[:2]] = True
-    return cells
+            gone[*change.place[:2], behind:] = True
+    return gone
 
 
-def _changed(code: np.ndarray, changes: list[Change]) -> dict[Place, Change]:
+def _changed(
+    code: np.ndarray, changes: list[Change], gone: np.ndarray
+) -> dict[Place, Change]:
     """The last change of each unit that is active and does not give way."""
-    gone = _giving_way(code, changes)
     return {
         change.place: change
         for change in changes
         if change.kind == "change"
         and code[change.place] != 0
-        and not gone[change.place[:2]]
+        and not gone[change.place]
     }
 
 
-def _given(code: np.ndarray, change: Change) -> dict[Place, float]:
-    """What a donor's code gives: a unit, or all active ones at its cell."""
+def _given(code: np.ndarray, change: Change, behind: int) -> dict[Place, float]:
+    """What a donor's code gives: a unit, or all active parts at its cell."""
     row, column, basis = change.place
-    found = np.flatnonzero(code[row, column]) if change.kind == "swap" else [basis]
+    found = [basis]
+    if change.kind == "swap":
+        found = behind + np.flatnonzero(code[row, column, behind:])
     places = [(row, column, int(one)) for one in found]
     return {place: change.factor * code[place] for place in places}
 

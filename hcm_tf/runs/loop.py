@@ -6,6 +6,14 @@ import tensorflow as tf
 from hcm_tf.runs.workers import Workers
 from hcm_tf.training.trainer import Trainer
 
+# A single replica takes batches where they are made. Of an iterator that copies them to
+# a device TensorFlow 2.21 tunes the copying, in the end once in a minute, and when the
+# iterator ends it waits until the next time: runs ended up to a minute late.
+UNCOPIED = tf.distribute.InputOptions(
+    experimental_fetch_to_device=False,
+    experimental_replication_mode=tf.distribute.InputReplicationMode.PER_REPLICA,
+)
+
 
 def train(
     trainer: Trainer,
@@ -23,7 +31,12 @@ def train(
         callbacks: called with the metrics of every step, as Keras does.
         workers: of which this is one.
     """
+    strategy = workers.strategy
     if workers.count == 1:
+        if strategy.num_replicas_in_sync == 1:
+            batches = strategy.distribute_datasets_from_function(
+                lambda _, whole=batches: whole, UNCOPIED
+            )
         trainer.fit(
             batches,
             steps_per_epoch=steps,
@@ -32,9 +45,8 @@ def train(
             callbacks=callbacks,
         )
         return
-    # `fit` fails for every model under this strategy: keras-team/keras issue 20585.
-    strategy = workers.strategy
 
+    # `fit` fails for every model under this strategy: keras-team/keras issue 20585.
     @tf.function(autograph=False)
     def step(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return strategy.run(trainer.train_step, args=(batch,))

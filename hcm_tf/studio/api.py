@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hcm_tf import labels
+from hcm_tf.errors import UserError
 from hcm_tf.explain import names
 from hcm_tf.studio.engine import Engine, Picture, sparse
 
@@ -110,6 +111,7 @@ class Api:
             "rank": found.rank,
             "lead": found.lead,
             "margin": found.margin,
+            "gate": found.gate,
             "always": found.always,
         }, {
             "index": np.array([first + one.basis for one in found.rivals], "uint32"),
@@ -140,6 +142,8 @@ class Api:
             raise ValueError(
                 f"{names.FILE} cannot be written ({error.strerror})"
             ) from error
+        except UserError as error:
+            raise ValueError(str(error).removesuffix(".")) from error
         self.names = given
         return {}, {}
 

@@ -61,6 +61,7 @@ class Engine:
             "name": name,
             "imageSize": size,
             "channels": self.shape[2],
+            "resize": self.run.config.data.resize,
             "latentSize": self.run.prior.size,
             "prior": self.run.prior.noise,
             "labels": [
@@ -74,6 +75,8 @@ class Engine:
                     "channels": level.shape[2],
                     "k": level.most,
                     "placed": level.placed,
+                    "always": level.always,
+                    "free": level.placed and self.run.generator.placing is not None,
                     "cell": size // level.shape[0],
                     "reach": self.run.generator.reach(index),
                 }

@@ -37,6 +37,44 @@ def test_another_model_s_are_left_out(tmp_path, capsys):
     assert "another model" in capsys.readouterr().err
 
 
+def test_another_model_s_are_kept_beside(tmp_path, capsys):
+    """However often two models take turns."""
+    written = []
+    for turn, model in enumerate([MODEL, "f" * 16, MODEL, "f" * 16, "f" * 16]):
+        written.append({"8x8:3": f"eye {turn}"})
+        names.write(tmp_path, model, written[-1])
+        assert names.read(tmp_path, model) == written[-1]
+    found = {file.name: json.loads(file.read_text()) for file in tmp_path.iterdir()}
+    assert {name: one["names"] for name, one in found.items()} == {
+        "names-01234567.json": written[0],
+        "names-ffffffff.json": written[1],
+        "names-01234567-2.json": written[2],
+        "names.json": written[4],  # Of one model the last counts.
+    }
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 3
+    assert said[0].endswith("of another model: kept as names-01234567.json.")
+
+
+@pytest.mark.parametrize("model", ["../../0\n1", "", None, ["x"]])
+def test_odd_models_are_kept_in_the_same_place(tmp_path, model):
+    run_dir = tmp_path / "inside" / "run"
+    run_dir.mkdir(parents=True)
+    text = json.dumps({"model": model, "names": {"8x8:3": "eye"}})
+    (run_dir / names.FILE).write_text(text)
+    names.write(run_dir, MODEL, {})
+    (kept,) = (path for path in run_dir.iterdir() if path.name != names.FILE)
+    assert kept.read_text() == text
+    assert len(list(tmp_path.rglob("*.json"))) == 2
+
+
+def test_what_is_no_file_of_names_is_not_written_over(tmp_path):
+    (tmp_path / names.FILE).write_text("mine")
+    with pytest.raises(UserError, match="cannot be read as names"):
+        names.write(tmp_path, MODEL, {"8x8:3": "eye"})
+    assert (tmp_path / names.FILE).read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -2,6 +2,7 @@
 
 import base64
 import copy
+import dataclasses
 import json
 import re
 
@@ -136,6 +137,51 @@ def test_swapping_is_transplanting(state, after, decoder, pictures, level, anew)
     ]
     close(after(state(one, *inside, anew=anew)), expected)
     close(after(state(*inside, one, anew=anew)), expected)
+
+
+@pytest.fixture(scope="module")
+def behind(make_run, tiny_config):
+    """A run whose parts are anywhere, some of them absent, before a background."""
+    model = dataclasses.replace(
+        tiny_config.model, placement="free", background_attributes=3, presence="hard"
+    )
+    run = load(make_run(model=model))
+    kernel = run.generator.placing.kernel
+    kernel.assign(2.5 * np.random.default_rng(1).normal(size=kernel.shape))
+    return run
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_swap_leaves_the_background(behind, state, tmp_path, anew):
+    decoder = Decoder(behind.generator, progress=False)
+    target, source = decoder.record(draw(behind.prior, 3, 2))
+    always, path = decoder.levels[0].always, tmp_path / "session.json"
+    wrong = 0
+    for row, column in np.ndindex(target.codes[0].shape[:2]):
+        unit = int(np.ravel_multi_index((row, column, 0), target.codes[0].shape))
+        swap = {"do": "swap", "level": 0, "unit": unit, "factor": 1, "on": True}
+        swap |= {"rows": 0, "columns": 0, "donor": {"seed": 4, "truncation": 1}}
+        # What else becomes of the background goes on.
+        doubled = edit(target, 0, 0, factor=2, unit=unit)
+        values = state(doubled, swap, model=model_hash(behind.generator), anew=anew)
+        path.write_text(json.dumps(values))
+        found = session.compose(behind, decoder, session.read(path, behind)).after
+        code = target.codes[0].copy()
+        code[row, column, 0] *= 2
+        expected, together = [], edits.at_cells(source, 0, [(row, column)])[0]
+        for first in (always, 0):
+            given = together.take(together.basis >= first)
+            code[row, column, first:] = 0
+            if anew:
+                put = code.copy()
+                put[given.row, given.column, given.basis] = given.value
+                expected.append(decoder.redraw(0, put[None], target.placed)[0])
+                continue
+            rest = decoder.replay(target, 0, code[None])[0]
+            expected.append(rest + edits.picture(decoder, source, {0: given}))
+        close(found, expected[0])
+        wrong += np.abs(found - expected[1]).max() > 1e-2 * np.abs(found).max()
+    assert wrong > 8
 
 
 def test_the_last_change_that_is_on_counts(state, after, decoder, pictures):

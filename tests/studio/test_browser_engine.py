@@ -223,6 +223,7 @@ def agree(both, ours, theirs, random):
             browser.choice(theirs["id"], level, unit, 4),
         )
         assert told["rank"] == choice.rank
+        assert told["gate"] == choice.gate
         assert told["lead"] == pytest.approx(choice.lead, abs=1e-5)
         assert (told["margin"] is None) == (choice.margin is None)
         if choice.margin is not None:

@@ -1,6 +1,8 @@
 """Every action of the studio in Chromium: each test looks at the pixels."""
 
 import base64
+import contextlib
+import dataclasses
 import io
 import json
 import pathlib
@@ -9,12 +11,15 @@ import jsonschema
 import numpy as np
 import PIL.Image
 import pytest
-from studio_pages import PIXELS, as_pixels, serve, shown
+from studio_pages import PIXELS, as_pixels, host, opened, serve, shown
 
-from hcm_tf.explain import edits, tree
+from hcm_tf.data.resizing import ImageFormat
+from hcm_tf.explain import edits, names, tree
 from hcm_tf.explain.decoder import Decoder
 from hcm_tf.prior import draw
 from hcm_tf.runs.checkpoint import load
+from hcm_tf.studio import site
+from hcm_tf.studio.engine import Engine
 
 
 def recorded(tiny_run, *seeds):
@@ -273,6 +278,22 @@ def test_names_stay(studio_page):
     assert "left" not in page.page.text_content("#units")
 
 
+def test_names_of_another_checkpoint_stay_too(browser, make_run, capsys):
+    run_dir = make_run()
+    names.write(run_dir, "0123456789abcdef", {"8x8:0": "old"})
+    with serve(run_dir) as address, opened(browser, address) as page:
+        page.choose(1)
+        page.set("#name", "new")
+        assert "new" in page.page.text_content("#units")
+    found = {path: json.loads(path.read_text()) for path in run_dir.glob("names*")}
+    assert {path.name: [*one["names"].values()] for path, one in found.items()} == {
+        "names.json": ["new"],
+        "names-01234567.json": ["old"],
+    }
+    *_, said = capsys.readouterr().err.splitlines()
+    assert said.endswith("kept as names-01234567.json.")
+
+
 def test_a_part_in_other_pictures(studio_page):
     page = studio_page
     page.choose(1)
@@ -314,6 +335,34 @@ def test_a_photograph_is_parsed_and_refined(studio_page, tmp_path):
     page.set("#seed", 3)
     page.page.set_input_files("#session", path)
     assert page.idle() == refined
+
+
+@pytest.mark.parametrize("size", [(96, 64), (64, 160)])
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_photograph_is_stretched_as_the_training_images_were(
+    browser, make_run, tiny_config, tmp_path, size, alone
+):
+    data = dataclasses.replace(tiny_config.data, resize="stretch")
+    run_dir = make_run(data=data)
+    photo = PIL.Image.new("RGB", size, (200, 40, 40))
+    # What is at the ends is seen only if nothing is cut off.
+    photo.paste((20, 60, 220), (0, 0, size[0] // 4, size[1]))
+    photo.paste((40, 200, 90), (0, 0, size[0], size[1] // 8))
+    photo.save(tmp_path / "photo.png")
+    if alone:
+        site.write(tmp_path / "site", Engine(load(run_dir), "tiny"))
+    with contextlib.ExitStack() as stack:
+        address = host(tmp_path / "site") if alone else serve(run_dir)
+        page = stack.enter_context(opened(browser, stack.enter_context(address)))
+        page.page.click("#own summary")
+        page.page.set_input_files("#photo", tmp_path / "photo.png")
+        page.idle()
+        shrunk = page.page.evaluate(PIXELS.replace("'picture'", "'photo-picture'"))
+    found = PIL.Image.open(io.BytesIO(base64.b64decode(shrunk.split(",")[1])))
+    as_trained = ImageFormat.of(data, 32, 3)
+    as_trained = dataclasses.replace(as_trained, resize_filter="area").apply(photo)
+    difference = np.asarray(found.convert("RGB")).astype(int) - as_trained
+    assert np.abs(difference).mean() < 1
 
 
 def test_what_is_no_picture_is_told(studio_page, tmp_path):

@@ -257,6 +257,16 @@ def test_odd_names_are_refused(studio, given):
     assert "name" in response.text
 
 
+def test_what_is_no_file_of_names_any_more_is_said(studio, tmp_path):
+    mine = Studio(Api(studio.api.engine, tmp_path))
+    mine.port, path = PORT, tmp_path / names.FILE
+    path.write_text("mine")
+    response = post(mine, "rename", wire.pack({"names": {"8x8:1": "eye"}}, {}))
+    assert response.status_code == 400
+    assert response.text.endswith("cannot be read as names. Mend it or move it away.")
+    assert path.read_text() == "mine"
+
+
 def test_forgotten_pictures_are_said(studio, ask):
     latent = np.zeros(6, "float32")
     first, _ = ask("trace", latent=latent)

@@ -96,14 +96,14 @@ export function othersThan(codes, picture, lowest = -1) {
   return { count: others.length, of: above.length };
 }
 
-/** What happens to the active units of a level: what a swap replaces, goes. */
-function changesOf(active, { channels }, edits) {
+/** What happens to the active units of a level: what a swap replaces, goes; the background stays. */
+function changesOf(active, { channels, always }, edits) {
   const changes = new Map();
   for (const edit of edits) if (edit.do === "change" && active.has(edit.unit)) changes.set(edit.unit, edit);
   for (const { do: kind, unit } of edits) {
     if (kind !== "swap") continue;
     const first = unit - (unit % channels);
-    for (let own = first; own < first + channels; own += 1) if (active.has(own)) changes.set(own, { factor: 0, rows: 0, columns: 0, gone: true });
+    for (let own = first + always; own < first + channels; own += 1) if (active.has(own)) changes.set(own, { factor: 0, rows: 0, columns: 0, gone: true });
   }
   return changes;
 }

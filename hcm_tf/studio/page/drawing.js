@@ -43,7 +43,7 @@ export function paintPart(canvas, logits, model) {
   const most = largest(logits) || 1;
   const image = new ImageData(imageSize, imageSize);
   fill(image, logits, channels, (value) => Math.round(127.5 * (Math.sign(value) * Math.sqrt(Math.abs(value) / most) + 1)));
-  put(canvas, image, 1, visible(logits, most, model));
+  put(canvas, image, 1, around(boxOf(logits, model), model));
 }
 
 /** Outlines pixels {top, left, bottom, right} of the picture. */
@@ -75,15 +75,22 @@ function fill(image, values, channels, grey) {
   }
 }
 
-/** The square around what is at least a tenth of the largest value. */
-function visible(values, most, { imageSize, channels }) {
+/** The pixels {top, left, bottom, right} of what is at least a tenth of the largest value; null: nothing is. */
+export function boxOf(values, { imageSize, channels }) {
+  const most = largest(values);
+  if (most === 0) return null;
   const box = { top: imageSize, left: imageSize, bottom: 0, right: 0 };
   values.forEach((value, place) => {
     if (Math.abs(value) < most / 10) return;
     const row = Math.floor(place / (imageSize * channels)), column = Math.floor(place / channels) % imageSize;
     Object.assign(box, { top: Math.min(box.top, row), left: Math.min(box.left, column), bottom: Math.max(box.bottom, row + 1), right: Math.max(box.right, column + 1) });
   });
-  if (box.bottom === 0) return { top: 0, left: 0, side: imageSize };
+  return box;
+}
+
+/** The square around a box, or of the whole picture. */
+function around(box, { imageSize }) {
+  if (!box) return { top: 0, left: 0, side: imageSize };
   const side = Math.max(box.bottom - box.top, box.right - box.left);
   return { top: Math.min(box.top, imageSize - side), left: Math.min(box.left, imageSize - side), side };
 }

@@ -5,22 +5,26 @@
  * row * width * channels + column * channels + basis.
  *
  * @typedef {{name: string, height: number, width: number, channels: number, k: number,
- *   placed: boolean, cell: number, reach: number}} Level  placed: every location has basis
- *   functions of its own, which compete there; otherwise the positions of a map compete.
+ *   placed: boolean, always: number, free: boolean, cell: number, reach: number}} Level
+ *   placed: every location has basis functions of its own, which compete there; otherwise
+ *   the positions of a map compete. always: so many of the first channels are the
+ *   background's, and always kept. free: a part may be drawn elsewhere than in its cell.
  *   cell: pixels a side; reach: cells to each side.
  * @typedef {{hash: string, name: string, imageSize: number, channels: number,
- *   latentSize: number, prior: string, levels: Level[],
- *   labels: {name: string, classes: string[], shares: number[]}[]}} Model  latentSize: with
- *   the labels, which stand behind a latent, for every class a number; see labels.py.
+ *   resize: string, latentSize: number, prior: string, levels: Level[],
+ *   labels: {name: string, classes: string[], shares: number[]}[]}} Model  resize: how
+ *   images became square, crop or stretch. latentSize: with the labels, which stand behind
+ *   a latent, for every class a number; see labels.py.
  * @typedef {{index: Uint32Array, value: Float32Array}} Units
  * @typedef {{id: number, latent: ?Float32Array, codes: (?Units)[], logits: Float32Array}}
  *   Picture  logits: the image before tanh, size * size * channels. Gates of the last 32
  *   ids are kept; a verb on an older one throws an Error whose name is "Forgotten".
- * @typedef {{rank: number, lead: ?number, margin: ?number, always: ?boolean,
+ * @typedef {{rank: number, lead: ?number, margin: ?number, gate: number, always: ?boolean,
  *   index: Uint32Array, response: Float32Array, kept: Uint32Array}} Choice  rank among the basis functions at
  *   the unit's place, and the strongest others there; margin: its response less the best
  *   that was not kept among those it competed with; null where nothing was rejected;
- *   always: it is kept without competing, as attributes of a background are.
+ *   gate: what the selection let through of its response; always: it is kept without
+ *   competing, as attributes of a background are.
  *
  * @typedef {object} Engine
  * @property {Model} model

@@ -91,6 +91,7 @@ export class LocalEngine {
       rank: 1 + others.filter((other) => values[other] > own).length,
       lead: others.length ? own - values[others[0]] : own,
       margin: rejected === -Infinity ? null : own - rejected,
+      gate: 1, // The rules that the browser knows keep or leave out.
       index,
       response: Float32Array.from(index, (other) => values[other]),
       kept: Uint32Array.from(index, (other) => (code[other] !== 0 ? 1 : 0)),

@@ -46,8 +46,8 @@ class Studio {
     this.pictures.repaint();
   }
 
-  light(level, unit) {
-    this.pictures.light(level, unit);
+  light(level, unit, part) {
+    this.pictures.light(level, unit, part);
   }
 
   donor() {

@@ -67,7 +67,7 @@ export class PartsPanel {
       return;
     }
     byId("units").children[found].firstChild.classList.add("lit");
-    this.studio.light(this.level, this.listed[found].unit);
+    this.studio.light(this.level, this.listed[found].unit, this.listed[found].part);
   }
 
   strongestAt(row, column) {
@@ -91,7 +91,7 @@ export class PartsPanel {
     button.setAttribute("aria-label", act ? `Insert ${name || "a part"}, ${text}` : `${name || "Part"}, ${text}`);
     if (!act) button.setAttribute("aria-pressed", this.chosen?.level === level && this.chosen?.unit === unit);
     button.onclick = act ?? (() => studio.doing(() => this.choose({ level, unit })));
-    button.onpointerenter = button.onfocus = () => studio.light(level, unit);
+    button.onpointerenter = button.onfocus = () => studio.light(level, unit, part);
     button.onpointerleave = button.onblur = () => studio.repaint();
     return element("li", {}, button);
   }
@@ -108,7 +108,7 @@ export class PartsPanel {
     const share = this.ranked[level].find((one) => one.unit === unit.unit)?.share ?? 0;
     byId("about").textContent = `What it draws, by itself, in raised contrast. It makes ${percent(share)} of what is marked.`;
     const { children, below } = await picture.edges(level, unit.unit);
-    await this.family(byId("children"), level + 1, children, "It goes straight into the picture.");
+    await this.family(byId("children"), level + 1, children, level + 1 === model.levels.length ? "It goes straight into the picture." : "It draws nothing here.");
     await this.family(byId("parents"), level - 1, below[level - 1], "Nothing is larger: it comes from the latent.");
     byId("rivals").textContent = this.contest(model.levels[level], picture.value(level, unit.unit), await picture.choice(level, unit.unit, RIVALS));
     await this.offer();
@@ -128,9 +128,10 @@ export class PartsPanel {
     list.replaceChildren(...order.map((place, number) => this.card(level, index[place], value[place].toFixed(2), parts[number])));
   }
 
-  contest({ placed }, own, { rank, margin, always, response, kept }) {
+  contest({ placed }, value, { rank, margin, gate, always, response, kept }) {
+    const own = value / (gate || 1); // Its response, as the others' are.
     if (always) return `It answered with ${own.toFixed(2)}. It belongs to the background: it is always kept, and nothing competes for its place.`;
-    const others = [...response].map((value, place) => value.toFixed(2) + (kept[place] ? "" : " (not kept)")).join(", ");
+    const others = [...response].map((other, place) => other.toFixed(2) + (kept[place] ? "" : " (not kept)")).join(", ");
     const competed = placed ? "the other basis functions of its place" : "its map's other positions";
     const won = margin === null ? `None of ${competed} was turned away.` : `Among ${competed} it was ${margin.toFixed(2)} above the best that was turned away.`;
     return `It answered with ${own.toFixed(2)}, the ${ordinal(rank)}strongest here. ${won} The strongest others here: ${others || "none"}.`;

@@ -103,20 +103,21 @@ export class PhotoPanel {
   }
 }
 
-/** A file's middle square on white, averaged over areas, in [-1, 1]. */
-async function shrink(file, { imageSize, channels }) {
+/** A file's middle square, or all of it as the training images were, on white, averaged over areas, in [-1, 1]. */
+async function shrink(file, { imageSize, channels, resize }) {
   const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" }).catch(() => {
     throw new Error(`${file.name} is no picture that this browser can read.`);
   });
-  const side = Math.min(bitmap.width, bitmap.height);
+  const { width, height } = bitmap, side = Math.min(width, height);
+  const [across, down] = resize === "stretch" ? [width, height] : [side, side];
   // Whole pixels of the result from whole pixels of the canvas, so that areas are exact.
-  const times = Math.max(1, Math.min(Math.floor(LARGEST / imageSize), Math.ceil(side / imageSize)));
+  const times = Math.max(1, Math.min(Math.floor(LARGEST / imageSize), Math.ceil(Math.max(across, down) / imageSize)));
   const wide = times * imageSize;
   const context = new OffscreenCanvas(wide, wide).getContext("2d", { willReadFrequently: true });
   context.fillStyle = "#fff";
   context.fillRect(0, 0, wide, wide);
   context.imageSmoothingQuality = "high";
-  context.drawImage(bitmap, (bitmap.width - side) / 2, (bitmap.height - side) / 2, side, side, 0, 0, wide, wide);
+  context.drawImage(bitmap, (width - across) / 2, (height - down) / 2, across, down, 0, 0, wide, wide);
   bitmap.close();
   const { data } = context.getImageData(0, 0, wide, wide);
   const sums = new Float64Array(imageSize * imageSize * channels);

@@ -25,11 +25,11 @@ export class Picture {
     return this.activations[level].get(unit) ?? 0;
   }
 
-  /** The active units at the cell of a unit. */
+  /** The active units at the cell of a unit; the background is no part of it. */
   atCell(level, unit) {
-    const { channels } = this.engine.model.levels[level];
-    const first = unit - (unit % channels);
-    return Array.from({ length: channels }, (_, basis) => first + basis).filter((other) => this.activations[level].has(other));
+    const { channels, always } = this.engine.model.levels[level];
+    const first = unit - (unit % channels) + always;
+    return Array.from({ length: channels - always }, (_, basis) => first + basis).filter((other) => this.activations[level].has(other));
   }
 
   /** What a unit adds to the picture before tanh. */

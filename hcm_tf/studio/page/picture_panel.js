@@ -1,7 +1,7 @@
 /** The large picture: what is painted, what is pointed at, what is marked. */
 
 import { byId } from "./dom.js";
-import { outline, paint, paintDifference, paintWipe } from "./drawing.js";
+import { boxOf, outline, paint, paintDifference, paintWipe } from "./drawing.js";
 
 const SCALE = 8;
 const AROUND = 2; // Pixels that a click marks to every side.
@@ -48,11 +48,13 @@ export class PicturePanel {
     this.canvas.dataset.painted = this.painted;
   }
 
-  /** Outlines the cell of a unit. */
-  light(level, unit) {
-    const { width, channels, cell } = this.studio.model.levels[level];
+  /** Outlines the cell of a unit; of a part that may be elsewhere, what it draws. */
+  light(level, unit, part) {
+    const { model } = this.studio;
+    const { width, channels, cell, free } = model.levels[level];
     const row = Math.floor(unit / (width * channels)), column = Math.floor(unit / channels) % width;
-    this.repaint({ top: row * cell, left: column * cell, bottom: (row + 1) * cell, right: (column + 1) * cell });
+    const home = { top: row * cell, left: column * cell, bottom: (row + 1) * cell, right: (column + 1) * cell };
+    this.repaint(free ? boxOf(part, model) : home);
   }
 
   listen() {

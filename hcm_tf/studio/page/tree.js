@@ -46,6 +46,7 @@ export async function growTree(picture, names, tell) {
         rank: choice.rank,
         lead: choice.lead,
         margin: choice.margin,
+        ...(choice.gate === 1 ? {} : { gate: choice.gate }),
         ...(choice.always ? { always: true } : {}),
         rivals: [...choice.index].map((other, place) => ({ basis: other % model.levels[level].channels, response: choice.response[place], kept: choice.kept[place] === 1 })),
         children: listed.map((edge) => plain(level + 1, edge)),
