@@ -181,23 +181,28 @@ def frontier(curve: dict[str, Any], points: dict[str, Any], path: pathlib.Path) 
     panel.plot(*zip(*beside.values(), strict=True), "o", color=INK, ms=4)
     named = [(f"k {row}", place, ACCENT) for row, place in joined.items()]
     named += [(row, place, INK) for row, place in beside.items()]
-    for name, (bits, error), color in named:
-        # To the left where another point would be under the name.
-        left = any(
+    lowered = []
+    for name, (bits, error), color in sorted(named, key=lambda one: -one[1][1]):
+        # To the left where another point would be under the name, and of the curve.
+        left = color == ACCENT or any(
             1 <= x / bits < 1.4 and abs(y - error) < 0.012
             for _, (x, y), _ in named
             if (x, y) != (bits, error)
         )
-        place = (-5 if left else 5, -3) if color == INK else (0, -13)
+        lower = 0.0
+        if left:  # Names to the left of neighbours stand below each other.
+            lower = max(0.0, 0.013 - min((y - error for y in lowered), default=1.0))
+            lowered.append(error - lower)
         panel.annotate(
             name,
-            (bits, error),
-            xytext=place,
+            (bits, error - lower),
+            xytext=(-5 if left else 5, -3),
             textcoords="offset points",
-            ha="center" if color == ACCENT else "right" if left else "left",
+            ha="right" if left else "left",
             fontsize=8,
             color=color,
         )
+    panel.margins(0.08)
     panel.set_xscale("log")
     ticks = (100, 200, 500, 1000, 2000)
     panel.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
