@@ -2,10 +2,16 @@
 
 from hcm_tf.data.batches import make_batches
 from hcm_tf.data.image_set import ImageSet
-from hcm_tf.data.loading import load, load_parts, load_scenes
+from hcm_tf.data.loading import (
+    has_test_split,
+    load,
+    load_parts,
+    load_scenes,
+)
 
 __all__ = [
     "ImageSet",
+    "has_test_split",
     "load",
     "load_parts",
     "load_scenes",

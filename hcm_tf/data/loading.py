@@ -57,6 +57,28 @@ def load(
     return tfds_source.read(config, builder, image_format)
 
 
+def has_test_split(config: DataConfig) -> bool:
+    """Whether `load` gives the same training images however many are held out.
+
+    Elsewhere those that are held out are taken from them.
+
+    Args:
+        config: names the data set.
+
+    Raises:
+        UserError: the data set is not there.
+    """
+    name = config.dataset
+    if name.startswith(FOLDER_PREFIX):
+        return False
+    if name in ("avatars", "mnist", "fashion_mnist") or scene_source.is_scenes(name):
+        return True
+    from hcm_tf.data import tfds_source
+
+    train, other = tfds_source.split_names(tfds_source.prepared(config).info.splits)
+    return other != train
+
+
 def load_parts(config: DataConfig) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """The avatars' test faces, with the visible pixels of each part.
 

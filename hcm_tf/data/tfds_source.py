@@ -126,10 +126,17 @@ def pictures(
     return images, [names[int(example["label"])] for example in every]
 
 
+def split_names(splits: tfds.core.SplitDict) -> tuple[str, str]:
+    """What trains, and what is tested on: the same split where there is no other."""
+    train = "train" if "train" in splits else next(iter(splits))
+    return train, next(
+        (name for name in ("test", "validation") if name in splits), train
+    )
+
+
 def _parts(config: DataConfig, splits: tfds.core.SplitDict) -> list[Part]:
     """What is held out, and what trains."""
-    train = "train" if "train" in splits else next(iter(splits))
-    other = next((name for name in ("test", "validation") if name in splits), train)
+    train, other = split_names(splits)
     for split in (other, train):
         if not splits[split].num_examples:
             raise UserError(f"The split {split} of {config.dataset} has no images.")

@@ -3,9 +3,7 @@
 import dataclasses
 
 from hcm_tf import data
-from hcm_tf.config import DataConfig
-from hcm_tf.data import ImageSet, scene_source
-from hcm_tf.data.loading import FOLDER_PREFIX
+from hcm_tf.data import ImageSet
 from hcm_tf.runs.checkpoint import Run
 
 HELD_OUT = 100_000  # As many as a configuration can ask for.
@@ -26,22 +24,6 @@ def real_images(run: Run, data_dir: str) -> tuple[ImageSet, ImageSet]:
     config, model = run.config.data, run.config.model
     config = dataclasses.replace(config, data_dir=data_dir or config.data_dir)
     # Elsewhere more held-out images would be some that the run learnt from.
-    if has_test_split(config):
+    if data.has_test_split(config):
         config = dataclasses.replace(config, held_out=HELD_OUT)
     return data.load(config, model.image_size, model.image_channels)
-
-
-def has_test_split(config: DataConfig) -> bool:
-    """Whether training images are the same however many are held out."""
-    name = config.dataset
-    if name.startswith(FOLDER_PREFIX):
-        return False
-    if name in ("avatars", "mnist", "fashion_mnist") or scene_source.is_scenes(name):
-        return True
-    from hcm_tf.data import tfds_source
-
-    # As `tfds_source.read` divides them.
-    splits = list(tfds_source.prepared(config).info.splits)
-    train = "train" if "train" in splits else splits[0]
-    other = next((one for one in ("test", "validation") if one in splits), train)
-    return other != train

@@ -5,9 +5,6 @@ import math
 
 from hcm_tf.sparsity.rules import RULES
 
-# What they keep changes with the responses gradually, if at all: everything or shares.
-GRADUAL = ("dense", "l1", "soft_top_k", "sparsemax", "entmax15", "sparsestmax")
-
 
 @dataclasses.dataclass(frozen=True)
 class Level:
@@ -50,7 +47,7 @@ class Level:
     @property
     def whole(self) -> bool:
         """Whether a value is kept or left out whole, so that rounding can decide it."""
-        return self.rule not in GRADUAL
+        return RULES[self.rule].whole
 
     def selection(self, top_p: float) -> str:
         """How the level selects, in words.

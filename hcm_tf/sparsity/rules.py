@@ -106,6 +106,8 @@ class Rule:
         gate: of a competition: boolean, or floating point of the dtype of x.
         bounded: no more than k gates of the competitors are not 0, ties aside.
         sized: k says how much is kept, be it on average.
+        whole: a value is kept or left out whole, so that rounding can decide it; other
+            gates change with the responses gradually, if at all.
         noisy: draws in training, from `Stage.noise`.
         term: what training needs beside the image: "l1", "reinforce", "threshold".
     """
@@ -113,6 +115,7 @@ class Rule:
     gate: Callable[[Competition], Tensor]
     bounded: bool = False
     sized: bool = True
+    whole: bool = True
     noisy: bool = False
     term: str = ""
 
@@ -265,13 +268,13 @@ def _shares(one: Competition, project: Callable[[Tensor], Tensor]) -> Tensor:
 
 RULES = {
     "top_k": Rule(_top_k, bounded=True),
-    "dense": Rule(_everything, sized=False),
-    "l1": Rule(_everything, sized=False, term="l1"),
+    "dense": Rule(_everything, sized=False, whole=False),
+    "l1": Rule(_everything, sized=False, whole=False, term="l1"),
     "straight_through": Rule(_straight_through, bounded=True),
-    "soft_top_k": Rule(_soft_top_k),
-    "sparsemax": Rule(_sparsemax),
-    "entmax15": Rule(_entmax15),
-    "sparsestmax": Rule(_sparsestmax),
+    "soft_top_k": Rule(_soft_top_k, whole=False),
+    "sparsemax": Rule(_sparsemax, whole=False),
+    "entmax15": Rule(_entmax15, whole=False),
+    "sparsestmax": Rule(_sparsestmax, whole=False),
     "gumbel_top_k": Rule(_gumbel_top_k, bounded=True, noisy=True),
     "reinforce": Rule(_drawn, bounded=True, noisy=True, term="reinforce"),
     "batch_top_k": Rule(_batch_top_k, term="threshold"),
