@@ -54,6 +54,16 @@ COLUMNS = (
     ("attributes never active", "never attributes", ""),
     ("consistency above another unit's", "consistency", "consistency of others"),
 )
+# What is asked for too, and tells the rows less apart.
+FURTHER = (
+    ("error at 4 bits a value, attributes", "error at bits attributes", ""),
+    ("SSIM, encoded", "ssim", ""),
+    ("part changed by its unit", "part changed", ""),
+    ("by another", "part changed by chance", ""),
+    ("maps never active: 8x8", "never 8x8", ""),
+    ("16x16", "never 16x16", ""),
+    ("32x32", "never 32x32", ""),
+)
 # Of the same seed of the plan's reference, in a table of differences.
 COMPARED = {"frechet parts", "frechet random", "sure", "error", "bits attributes"}
 
@@ -347,11 +357,7 @@ def summary(table: dict[str, Any]) -> str:
     """
     rows, parts = by_row(table), []
     if rows:
-        columns = [
-            (heading, lambda run, names=names: value(run, *names))
-            for heading, *names in COLUMNS
-        ]
-        parts = [_markdown(rows, columns)]
+        parts = [_markdown(rows, _columns(COLUMNS))]
         reference = table.get("plan", {}).get("reference")
         other = {run["seed"]: run for run in rows.get(reference, ())}
         others = {row: runs for row, runs in rows.items() if row != reference}
@@ -362,6 +368,7 @@ def summary(table: dict[str, Any]) -> str:
                 if name in COMPARED
             ]
             parts.append(_markdown(others, differences, digits=2))
+        parts.append(_markdown(rows, _columns(FURTHER)))
     if table.get("step_ms"):
         times = table["step_ms"]
         first = times[table["plan"]["reference"]]
@@ -370,7 +377,16 @@ def summary(table: dict[str, Any]) -> str:
             f"| {row} | {ms:.1f} | {ms / first:.2f} |" for row, ms in times.items()
         ]
         parts.append("\n".join(lines))
-    return "\n\n".join(parts)
+    return "\n\n".join(filter(None, parts))
+
+
+def _columns(
+    named: tuple[tuple[str, str, str], ...],
+) -> list[tuple[str, Callable[[dict[str, Any]], float | None]]]:
+    return [
+        (heading, lambda run, names=names: value(run, *names))
+        for heading, *names in named
+    ]
 
 
 def _difference(
@@ -390,9 +406,11 @@ def _markdown(
     columns: list[tuple[str, Callable[[dict[str, Any]], float | None]]],
     digits: int = 3,
 ) -> str:
-    """One table: the columns that any run has, under their headings."""
+    """One table: the columns that any run has, under their headings; "" of none."""
     every = [run for runs in rows.values() for run in runs]
     columns = [one for one in columns if any(one[1](run) is not None for run in every)]
+    if not columns:
+        return ""
     lines = [
         "| " + " | ".join(("row", "runs", *(heading for heading, _ in columns))) + " |",
         "|---" * (len(columns) + 2) + "|",
