@@ -240,8 +240,15 @@ def _key(row: str, seed: int) -> str:
 
 
 def flags_of(plan: Plan, row: str, seed: int, steps: int) -> dict[str, Any]:
-    """All flags of a run but its directory."""
-    return {**plan.flags, **plan.rows[row], "seed": seed, "steps": steps}
+    """All flags of a run but its directory.
+
+    With fewer steps than the plan's the learning rate falls over as many fewer, so that
+    slow rows have their share of steps at the whole rate.
+    """
+    flags = {**plan.flags, **plan.rows[row], "seed": seed, "steps": steps}
+    if "cooldown_steps" in flags:
+        flags["cooldown_steps"] = round(flags["cooldown_steps"] * steps / plan.steps)
+    return flags
 
 
 def train(plan: Plan, row: str, seed: int, steps: int, workdir: pathlib.Path) -> None:

@@ -146,6 +146,13 @@ def test_equal_time_gives_slow_rows_fewer_steps(trained, plan, tmp_path, monkeyp
     assert trained[:2] == [("a", 0, 3), ("b, wide", 0, 1)]
 
 
+def test_the_rate_falls_over_the_same_share_of_fewer_steps():
+    plan = study.read("sparsities_time")
+    whole, half = (study.flags_of(plan, "l1", 0, steps) for steps in (2000, 1000))
+    assert (whole["steps"], whole["cooldown_steps"]) == (2000, 600)
+    assert (half["steps"], half["cooldown_steps"]) == (1000, 300)
+
+
 def test_the_summary_has_means_deviations_and_differences():
     runs = {
         f"{row}{seed}": {
