@@ -256,31 +256,34 @@ class Checkpoints(_StepCallback):
         return self.workers.most(int(late)) > 0
 
 
-class Stop(_StepCallback):
+class Stop(keras.callbacks.Callback):
     """Ends training between two steps: after a time, on Ctrl-C or on SIGTERM.
 
     A second Ctrl-C ends the program at once. What ends one worker's training ends that
-    of all, after the same step.
+    of all, after the same step. The time is that of the session, which may begin to
+    train several times: again after each divergence.
     """
 
-    def __init__(
-        self, first_step: int, seconds: float, workers: Workers = ALONE
-    ) -> None:
-        super().__init__(first_step)
+    def __init__(self, seconds: float, workers: Workers = ALONE) -> None:
+        super().__init__()
         self.seconds = seconds
         self.workers = workers
         self.reason = ""
         self.number = 0
+        self.began = None
         self.previous = {}
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self.began = time.perf_counter()
+        if self.began is None:
+            self.began = time.perf_counter()
         self.previous = {
             number: signal.signal(number, self.on_signal)
             for number in (signal.SIGINT, signal.SIGTERM)
         }
 
-    def on_step(self, step: int, logs: dict[str, Any]) -> None:
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         own = self.number
         if self.seconds and time.perf_counter() - self.began >= self.seconds:
             own = own or _OVER

@@ -70,12 +70,13 @@ def run(config: ExperimentConfig, workdir: str | pathlib.Path) -> dict[str, floa
                 stack.enter_context(locked(workdir))
         try:
             goes_on = _goes_on(config, workdir, workers)
+            stop = callbacks.Stop(config.train.seconds, workers)
             for _ in range(RETREATS):
                 try:
-                    return _run(config, workdir, goes_on, workers)
+                    return _run(config, workdir, goes_on, stop, workers)
                 except Diverged as error:
                     config, goes_on = _slower(config, error), True
-            return _run(config, workdir, goes_on, workers)
+            return _run(config, workdir, goes_on, stop, workers)
         except tf.errors.OpError as error:
             if not _is_out_of_memory(error):
                 raise
@@ -120,7 +121,11 @@ def _slower(config: ExperimentConfig, error: Diverged) -> ExperimentConfig:
 
 
 def _run(
-    config: ExperimentConfig, workdir: pathlib.Path, goes_on: bool, workers: Workers
+    config: ExperimentConfig,
+    workdir: pathlib.Path,
+    goes_on: bool,
+    stop: callbacks.Stop,
+    workers: Workers,
 ) -> dict[str, float]:
     strategy = workers.strategy
     train_images, held_out = workers.chief_first(lambda: _load_images(config))
@@ -193,7 +198,6 @@ def _run(
         every=config.train.image_every,
         workers=workers,
     )
-    stop = callbacks.Stop(first_step, config.train.seconds, workers)
     logging = callbacks.MetricsLog(
         *(first_step, workdir, writer, guard),
         every=config.train.log_every,

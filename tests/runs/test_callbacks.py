@@ -1,6 +1,7 @@
 """What a resumed run does to the log of the one before; see also test_resuming."""
 
 import signal
+import types
 
 from hcm_tf.runs import callbacks
 
@@ -27,8 +28,24 @@ def test_a_log_that_is_not_there_is_nothing_to_forget(tmp_path):
 
 def test_signals_go_back_to_whoever_had_them():
     before = signal.getsignal(signal.SIGTERM)
-    stop = callbacks.Stop(first_step=0, seconds=0.0)
+    stop = callbacks.Stop(seconds=0.0)
     stop.on_train_begin()
     assert signal.getsignal(signal.SIGTERM) == stop.on_signal
     stop.release()
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_time_goes_on_where_training_begins_again(monkeypatch):
+    clock = iter((100.0, 103.0, 104.0, 108.0, 111.0)).__next__
+    monkeypatch.setattr(callbacks.time, "perf_counter", clock)
+    stop = callbacks.Stop(seconds=10.0)
+    stop.set_model(model := types.SimpleNamespace(stop_training=False))
+    ended = []
+    for steps in (2, 2):  # As after a divergence.
+        stop.on_train_begin()
+        for step in range(steps):
+            stop.on_train_batch_end(step)
+            ended.append(model.stop_training)
+        stop.release()
+    assert ended == [False, False, False, True]
+    assert stop.reason == "--seconds=10 are over"
