@@ -52,7 +52,7 @@ SEED = flags.DEFINE_integer(
 LABEL = flags.DEFINE_list(
     "label",
     [],
-    "Of a model with labels: classes, such as Dress or hair=long01, separated by "
+    "Of a model with labels: classes, such as Dress or hair_color=teal, separated by "
     "commas.",
     flag_values=FLAGS,
 )

@@ -107,7 +107,7 @@ class GeneratorSignatures:
         """`images` and `latent` of seeds, drawn as classes.
 
         `label` holds for each image as many texts as there are labels, in any order:
-        classes, such as `Dress` or `hair=long01`, and "" for each label that is not
+        classes, such as `Dress` or `hair_color=teal`, and "" for each label that is not
         asked for, which is as the seed decides. A class that there is not, and a label
         that is named twice, fail with INVALID_ARGUMENT, also the rows of other callers
         in the batch.

@@ -8,6 +8,12 @@ from absl import flags
 from hcm_tf.errors import UserError
 
 FAILURES = (UserError, flags.Error, OSError)
+# What only some commands need, and is not among the requirements of training.
+EXTRAS = {
+    "ai_edge_litert": "requirements-export.txt",
+    "grpc": "requirements-export.txt",
+    "tensorflow_serving": "requirements-export.txt",
+}
 HELP = frozenset(("-h", "-help", "--help", "--helpshort", "--helpfull"))
 # Flags that are needed wherever a command has them, and what they name.
 REQUIRED = {"run_dir": "the directory of a finished run"}
@@ -53,6 +59,13 @@ def run(
         action(*chosen)
     except FAILURES as error:
         print(f"{name}: {printable(str(error))}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        more = f"pip install -r {EXTRAS[package]}"
+        print(f"{name}: the package {package} is needed: {more}", file=sys.stderr)
         return 1
     return 0
 

@@ -153,7 +153,7 @@ def parse(labels: Sequence[Label], texts: Sequence[str]) -> dict[int, int]:
 
     Args:
         labels: of the model.
-        texts: each a class, or label=class, such as Dress or hair=long01.
+        texts: each a class, or label=class, such as Dress or hair_color=teal.
 
     Raises:
         UserError: the model has no labels, or none of that name; a class of several

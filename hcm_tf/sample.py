@@ -46,7 +46,7 @@ def define() -> flags.FlagValues:
     flags.DEFINE_list(
         "label",
         [],
-        "Of a run with labels: classes, such as Dress or hair=long01, separated by "
+        "Of a run with labels: classes, such as Dress or hair_color=teal, separated by "
         "commas; what is not named, each seed decides.",
         own,
     )

@@ -1,6 +1,7 @@
 """What all commands share, tried on each of them as a user would."""
 
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -117,6 +118,32 @@ def test_a_fault_of_ours_is_not_hidden():
         raise ValueError("ours")
 
     with pytest.raises(ValueError, match="ours"):
+        command.run("it", own_flags(), act, ["it"])
+
+
+@pytest.mark.parametrize("module", ["grpc", "tensorflow_serving.apis"])
+def test_a_package_of_the_exports_that_is_missing_is_one_line(module, capsys):
+    def act():
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    assert command.run("it", own_flags(), act, ["it"]) == 1
+    package = module.partition(".")[0]
+    assert capsys.readouterr().err == (
+        f"it: the package {package} is needed: pip install -r requirements-export.txt\n"
+    )
+
+
+def test_the_packages_of_the_exports_are_those_of_their_requirements():
+    for package, file in command.EXTRAS.items():
+        needed = (ROOT / file).read_text()
+        assert re.search(rf"^{package.replace('_', '.')}", needed, re.MULTILINE)
+
+
+def test_a_package_of_ours_that_is_missing_is_no_mistake_of_the_user():
+    def act():
+        raise ModuleNotFoundError("No module named 'hcm_tf.gone'", name="hcm_tf.gone")
+
+    with pytest.raises(ModuleNotFoundError):
         command.run("it", own_flags(), act, ["it"])
 
 

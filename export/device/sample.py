@@ -200,7 +200,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--label",
         default="",
-        help="classes, such as Dress or hair=long01, separated by commas",
+        help="classes, such as Dress or hair_color=teal, separated by commas",
     )
     parser.add_argument("--threads", type=int, default=2, help="of the runtime")
     parser.add_argument(

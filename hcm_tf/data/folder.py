@@ -144,6 +144,11 @@ def _readable(
             yield path, result
             if found == wanted:
                 break
+    if found == wanted < len(paths) - failures:
+        notes.append(
+            f"{root} has {len(paths)} image files, and {wanted} of them are used, at "
+            "random: --max_images=0 takes all"
+        )
     if failures:
         more = ", ..." if failures > _NAMED_FAILURES else ""
         notes.append(

@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import importlib.util
 import itertools
 import os
 import pathlib
@@ -27,6 +28,8 @@ _CONNECT_SECONDS = 4.0
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 _PORTS = {"http": 80, "ftp": 21}
 _NAMED_FILES = 6
+# What TensorFlow Datasets prepares by a package that no current TensorFlow can load.
+_NEEDS = {"lsun": "tensorflow_io"}
 
 # A split, the first of its examples, and the one after the last.
 Part = tuple[str, int, int]
@@ -36,14 +39,23 @@ def prepared(config: DataConfig) -> tfds.core.DatasetBuilder:
     """The builder of `config.dataset`, prepared first where that can be done.
 
     Raises:
-        UserError: the name is unknown, or the data set must be prepared and files or
-            the network are missing.
+        UserError: the name is unknown, or the data set must be prepared and files, the
+            network or a package are missing.
     """
     name = config.dataset
     builder = _builder(name, str(data_directory(config)))
     if builder.is_prepared():
         return builder
-    _image_key(builder)  # Before anything is downloaded in vain.
+    # Before anything is downloaded in vain.
+    _image_key(builder)
+    needed = _NEEDS.get(builder.name)
+    if needed and importlib.util.find_spec(needed) is None:
+        raise UserError(
+            f"TensorFlow Datasets prepares {builder.name} by the package {needed}, "
+            "which is not here. Export its images to a directory and give "
+            f"--dataset=folder:PATH, or copy {builder.name}/ from a machine where it "
+            f"is prepared into {builder.data_dir_root}."
+        )
     manual_dir = pathlib.Path(
         config.manual_dir or builder.data_dir_root / "downloads" / "manual"
     ).expanduser()

@@ -378,7 +378,7 @@ Held-out reconstruction error: {measured["held_out_error"]:.4f}, that is \
 
   {workdir}/images/samples-{step:06d}.png          drawn from latents
   {workdir}/images/reconstructions-{step:06d}.png  held-out images, drawn again below
-  {workdir}/metrics.jsonl                   losses, speed and sparsity, a line a step
+  {workdir}/metrics.jsonl                   losses and speed; with pictures, sparsity
   {workdir}/checkpoints/                    what the next session goes on from
 
 Curves and pictures in the browser:  tensorboard --logdir={workdir}"""

@@ -91,6 +91,7 @@ def test_few_images_train_with_a_smaller_held_out_set(root, caplog):
     train, held_out = load(config(root), 32, 3)
     assert (len(train), len(held_out)) == (90, 10)
     assert "100 images: 10 are held out, not 500" in caplog.text
+    assert "--max_images" not in caplog.text
 
 
 @pytest.mark.parametrize(("asked", "held"), [(100, 100), (200, 30)])
@@ -99,6 +100,8 @@ def test_a_limit_does_not_make_a_source_small(root, caplog, asked, held):
     train, held_out = load(config(root, held_out=asked, max_images=40), 32, 3)
     assert (len(train), len(held_out)) == (40, held)
     assert ("300 images: 30 are held out, not 200." in caplog.text) == (held != asked)
+    most = 40 + asked
+    assert f"300 image files, and {most} of them are used, at random" in caplog.text
 
 
 def test_unreadable_files_are_counted_and_named(root, caplog):

@@ -58,6 +58,7 @@ def with_splits(builder, names):
 )
 def test_known_data_sets(tmp_path, monkeypatch, dataset, splits, labels):
     prepared = tfds_source.prepared
+    monkeypatch.setattr(tfds_source, "_NEEDS", {})  # As if made elsewhere.
     monkeypatch.setattr(
         tfds_source, "prepared", lambda config: with_splits(prepared(config), splits)
     )
@@ -170,6 +171,12 @@ def test_unknown_names_are_errors_without_a_network(
 ):
     with pytest.raises(UserError, match=message):
         load(config(tmp_path, dataset), 32, 3)
+    assert offline == []
+
+
+def test_what_can_only_be_prepared_elsewhere_is_not_downloaded(tmp_path, offline):
+    with pytest.raises(UserError, match="folder:PATH, or copy lsun/ from"):
+        load(config(tmp_path, "lsun/bedroom"), 32, 3)
     assert offline == []
 
 
