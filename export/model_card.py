@@ -59,7 +59,9 @@ def text(
     )
     about = provenance(run_dir, data.dataset)
     levels = run.generator.levels
-    selection = "; ".join(level.selection(model.top_p) for level in levels)
+    selection = "; ".join(
+        level.selection(model.top_p, model.temperature) for level in levels
+    )
     return f"""# {name.capitalize()} of a sparse compositional image model
 
 A Keras implementation (`hcm_tf`) of Xing, Wu, Zhu, Wu, *Inducing Hierarchical
@@ -75,8 +77,8 @@ Compositional Model by Sparsifying Generator Network*, CVPR 2020.
 
 ## Training
 
-* Data: `{data.dataset}`, at most {data.max_images or "all"} images, {data.held_out} \
-held out.
+* Data: `{data.public_name}`, at most {data.max_images or "all"} images, up to \
+{data.held_out} held out.
 * Steps: {run.step} of {train.steps} planned, batches of {train.batch_size}, \
 seed {train.seed}.
 * Revision: {about["revision"]}.
@@ -126,6 +128,10 @@ def _architecture(model: ModelConfig) -> str:
         parts.append(f"{model.normalizer} blocks")
     if model.gated_blocks:
         parts.append("gated blocks")
+    if model.location_latents:
+        parts.append("latent values of each location")
+    if model.location_attention:
+        parts.append("attention between locations")
     return ", ".join(parts)
 
 
@@ -187,7 +193,7 @@ def _licence(dataset: str) -> str:
 def scores(run_dir: str | pathlib.Path, step: int) -> str:
     """The last measurement up to the exported step, as a list."""
     measured = {}
-    for record in _records(pathlib.Path(run_dir) / run_directory.METRICS_FILE):
+    for record in records(pathlib.Path(run_dir) / run_directory.METRICS_FILE):
         if record["step"] <= step and "held_out_error" in record:
             measured = record
     if not measured:
@@ -202,15 +208,17 @@ def scores(run_dir: str | pathlib.Path, step: int) -> str:
     )
 
 
-def _records(path: pathlib.Path) -> list[dict]:
+def records(path: pathlib.Path) -> list[dict]:
     """What a run logged; a line that it was stopped in the middle of does not count."""
-    records = []
-    for line in path.read_text().splitlines() if path.exists() else ():
+    found = []
+    # A power cut leaves bytes of any kind.
+    text = path.read_text(errors="replace") if path.exists() else ""
+    for line in text.splitlines():
         try:
-            records.append(json.loads(line))
+            found.append(json.loads(line))
         except ValueError:
             continue
-    return records
+    return found
 
 
 def explained(name: str) -> str:

@@ -61,12 +61,14 @@ def export(run_dir: str | pathlib.Path, out: str | pathlib.Path) -> str:
 
 def _config(run_dir: pathlib.Path) -> str:
     """The run's configuration, without the paths of the machine it was made on."""
+    from hcm_tf.config import DataConfig
     from hcm_tf.runs import checkpoint
 
     config = json.loads((run_dir / checkpoint.CONFIG_FILE).read_text())
     config["provenance"].pop("command", None)
     origin = config["provenance"].get("init_from", {})
-    config["data"] |= {"data_dir": "", "manual_dir": ""}
+    name = DataConfig(dataset=config["data"]["dataset"]).public_name
+    config["data"] |= {"dataset": name, "data_dir": "", "manual_dir": ""}
     for holder, name in ((config["train"], "init_from"), (origin, "run_dir")):
         if holder.get(name):
             holder[name] = pathlib.Path(holder[name]).name
@@ -75,13 +77,14 @@ def _config(run_dir: pathlib.Path) -> str:
 
 def _measured(path: pathlib.Path, step: int) -> str:
     """The last measurement up to a step, as a line of `metrics.jsonl`."""
-    lines = path.read_text().splitlines() if path.exists() else []
+    from export import model_card
+
     measured = [
-        line
-        for line in lines
-        if "held_out_error" in line and json.loads(line)["step"] <= step
+        record
+        for record in model_card.records(path)
+        if "held_out_error" in record and record["step"] <= step
     ]
-    return f"{measured[-1]}\n" if measured else ""
+    return f"{json.dumps(measured[-1])}\n" if measured else ""
 
 
 def main(argv: list[str]) -> int:

@@ -351,6 +351,6 @@ def metadata(name: str, run: Run) -> dict[str, object]:
         "image_channels": model.image_channels,
         "image_range": [-1.0, 1.0],
         "step": run.step,
-        "data": run.config.data.dataset,
+        "data": run.config.data.public_name,
         "licence": "Apache-2.0 (code); data: see the model card",
     }

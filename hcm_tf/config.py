@@ -158,8 +158,10 @@ class ModelConfig:
         minimum=1,
         maximum=4096,
     )
+    # A seed's noise has 65,536 numbers, of which a normal one takes two, and labels
+    # take some too.
     latent_size: int = _field(
-        200, "Length of the latent vector z.", minimum=1, maximum=65536
+        200, "Length of the latent vector z.", minimum=1, maximum=32_000
     )
     location_latents: bool = _field(
         False,
@@ -458,6 +460,14 @@ class DataConfig:
                 f"TensorFlow Datasets data set. Received: {self.dataset!r}"
             )
 
+    @property
+    def public_name(self) -> str:
+        """The data set's name, without where a folder is on this machine."""
+        kind, colon, path = self.dataset.partition(":")
+        if kind != "folder" or not colon:
+            return self.dataset
+        return f"folder:{pathlib.PurePath(path).name or 'images'}"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainConfig:
@@ -597,7 +607,8 @@ class TrainConfig:
     reinforce_weight: float = _field(
         1.0,
         "Weight of the score-function gradient of the rule reinforce; at 1 the "
-        "gradient of the expected loss is unbiased, and noisy.",
+        "gradient of the expected loss is unbiased, and noisy, where an image's loss "
+        "is its own (of fakes: --stddev_group_size=1).",
         minimum=0.0,
     )
     cooldown_steps: int = _field(

@@ -1,6 +1,7 @@
 """Files and directories that are written whole or not at all."""
 
 import contextlib
+import itertools
 import os
 import pathlib
 import shutil
@@ -53,17 +54,18 @@ def whole_directory(out: str | os.PathLike) -> Iterator[pathlib.Path]:
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file. Name another --out directory.")
     try:
-        made = _first_missing(out)
+        missing = _missing(out)
         out.mkdir(parents=True, exist_ok=True)
         partial = pathlib.Path(tempfile.mkdtemp(prefix=".partial-", dir=out))
     except OSError as error:
         raise UserError(
             f"{out} cannot be written ({error.strerror}). Name another --out directory."
         ) from error
+    moved: list[pathlib.Path] = []
     try:
         yield partial
-        _move(partial, out)
-        made = None
+        _move(partial, out, moved)
+        missing = []
     except OSError as error:
         raise UserError(
             f"{out} cannot be written ({error.strerror or error}). Mend the cause, or "
@@ -71,24 +73,29 @@ def whole_directory(out: str | os.PathLike) -> Iterator[pathlib.Path]:
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-        if made is not None:
-            shutil.rmtree(made, ignore_errors=True)
+        if missing:
+            _remove([*reversed(moved), *missing])
 
 
-def _move(partial: pathlib.Path, out: pathlib.Path) -> None:
+def _move(partial: pathlib.Path, out: pathlib.Path, moved: list[pathlib.Path]) -> None:
     for path in sorted(partial.rglob("*")):
         target = out / path.relative_to(partial)
         if path.is_dir():
             target.mkdir(exist_ok=True)
         else:
             os.replace(path, target)
+        moved.append(target)
 
 
-def _first_missing(out: pathlib.Path) -> pathlib.Path | None:
-    """The topmost directory that making `out` makes; None if it exists."""
-    missing = None
-    for path in (out, *out.parents):
-        if path.exists():
-            break
-        missing = path
-    return missing
+def _missing(out: pathlib.Path) -> list[pathlib.Path]:
+    """The directories that making `out` makes, itself first."""
+    return list(
+        itertools.takewhile(lambda path: not path.exists(), (out, *out.parents))
+    )
+
+
+def _remove(paths: list[pathlib.Path]) -> None:
+    """Files, and directories in which nobody else has put anything meanwhile."""
+    for path in paths:
+        with contextlib.suppress(OSError):
+            path.rmdir() if path.is_dir() else path.unlink()

@@ -30,6 +30,35 @@ def test_an_error_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_another_command_has_written_meanwhile_stays(tmp_path):
+    out = tmp_path / "reports" / "mine" / "one"
+    with pytest.raises(KeyboardInterrupt), whole_directory(out):  # noqa: PT012
+        with whole_directory(tmp_path / "reports" / "other") as directory:
+            (directory / "x").write_text("1")
+        raise KeyboardInterrupt
+    (other,) = (tmp_path / "reports").iterdir()
+    assert (other / "x").read_text() == "1"
+
+
+def test_what_was_moved_before_an_error_goes_too(tmp_path, monkeypatch):
+    moving = os.replace
+
+    def fail(source, target):
+        if source.name == "y":
+            raise OSError(5, "Input/output error")
+        moving(source, target)
+
+    monkeypatch.setattr(os, "replace", fail)
+    with (  # noqa: PT012
+        pytest.raises(UserError, match="Input/output error"),
+        whole_directory(tmp_path / "out") as directory,
+    ):
+        (directory / "sub").mkdir()
+        for name in ("a", "sub/x", "y"):
+            (directory / name).write_text("1")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_is_refused(tmp_path):
     (tmp_path / "report").write_text("")
     with (

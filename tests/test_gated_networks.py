@@ -247,3 +247,15 @@ def test_multiply_adds_are_those_of_the_loops(size):
         assert 0 < found[0, index] < whole[1][0]
     read = sum((s // 4) ** 2 * w for s, w in zip(sides, widths, strict=True))
     assert of_gates(generator) == read
+
+
+def test_gates_are_told_apart_in_half_precision():
+    """Steps of bfloat16 around the first bias would be as large as an update."""
+    gate = TileGate(dtype="mixed_bfloat16")
+    hidden = np.zeros((1, 8, 8, 6), "float32")
+    found = []
+    gate.build(hidden.shape)
+    for bias in (1.5, 1.497, 1.4962):
+        gate.bias.assign([bias])
+        found.append(float(np.asarray(gate(hidden)).ravel()[0]))
+    np.testing.assert_allclose(found, np.tanh([1.5, 1.497, 1.4962]), rtol=1e-6)

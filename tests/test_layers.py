@@ -127,3 +127,12 @@ def test_minibatch_stddev_refuses_what_it_cannot_group():
 def test_configuration_round_trip(layer):
     configuration = layer.get_config()
     assert type(layer).from_config(configuration).get_config() == configuration
+
+
+def test_shares_of_locations_sum_to_1_in_half_precision():
+    x = np.random.default_rng(0).normal(scale=4, size=(8, 4, 4, 64))
+    layer = layers.LocationAttention(dtype="mixed_bfloat16")
+    layer.build(x.shape)
+    shares = layer.weights_of(keras.ops.cast(x, "bfloat16"))
+    np.testing.assert_allclose(np.sum(shares, axis=-1), 1, atol=1e-5)
+    assert np.mean(np.equal(shares, 0)) > 0.2

@@ -12,6 +12,7 @@ from hcm_tf.config import Label, ModelConfig
 from hcm_tf.networks import Generator, build_generator
 from hcm_tf.operations import EXECUTIONS, apply
 from hcm_tf.operations.placing import STRETCHED, PlacingStage
+from hcm_tf.sparsity.rules import Stage
 
 GRID = ModelConfig(base_channels=2, attributes=20, latent_size=10)
 FREE = dataclasses.replace(GRID, placement="free", stretch_parts=True)
@@ -270,6 +271,17 @@ def test_the_background_is_drawn_alone(execution):
     assert np.abs(alone - trace.image).max() > 0.01
     with pytest.raises(ValueError, match="There is no background"):
         moved().draw_background(latents())
+
+
+def test_the_background_alone_is_selected_as_training_stands():
+    config = dataclasses.replace(FREE, **BEHIND)
+    generator = moved(config)
+    control = moved(dataclasses.replace(config, spatial_keep=(1.0,)))
+    control.set_weights(generator.get_weights())
+    everything = control.draw_background(latents())
+    found = generator.draw_background(latents(), Stage(leak=1.0))
+    np.testing.assert_allclose(found, everything, atol=1e-6)
+    assert np.abs(generator.draw_background(latents()) - everything).max() > 1e-3
 
 
 def test_a_shared_opacity_is_one_pattern_that_learns():

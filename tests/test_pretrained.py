@@ -1,11 +1,14 @@
 """The model in the repository: small, whole, and drawing what the documents show."""
 
+import dataclasses
+import json
 import pathlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from export import model_card, pretrained
 from hcm_tf import images
 from hcm_tf.explain.attribution import relative_error
 from hcm_tf.explain.decoder import Decoder
@@ -59,3 +62,23 @@ def test_its_pictures_come_apart_without_a_remainder(run):
         logits = decoder.replay(recording, level, code[None])[0]
         assert relative_error(logits, recording.logits) <= 1e-5
         assert (code != 0).mean() < 0.4
+
+
+def test_what_is_published_names_no_folder_and_forgives_a_torn_log(
+    make_run, tiny_config, tmp_path
+):
+    data = dataclasses.replace(tiny_config.data, dataset="folder:/home/me/pictures")
+    run_dir = make_run(data=data)
+    lines = [{"step": 0, "held_out_error": 0.5}, {"step": 0, "critic_loss": 1.0}]
+    log = "".join(json.dumps(line) + "\n" for line in lines)
+    (run_dir / "metrics.jsonl").write_text(f'{log}{{"step": 0, "held_out_error": 0.')
+    out = tmp_path / "published"
+    pretrained.export(run_dir, out)
+    config = json.loads((out / checkpoint.CONFIG_FILE).read_text())
+    assert config["data"]["dataset"] == "folder:pictures"
+    assert json.loads((out / "metrics.jsonl").read_text()) == lines[0]
+    for path in out.rglob("*"):
+        assert path.is_dir() or b"/home/me" not in path.read_bytes(), path
+    card = model_card.text("generator", checkpoint.load(run_dir), run_dir, ["png"])
+    assert "`folder:pictures`" in card
+    assert "/home/me" not in card

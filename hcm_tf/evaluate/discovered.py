@@ -112,9 +112,13 @@ def principal(points: np.ndarray, count: int) -> Callable[[np.ndarray], np.ndarr
     """
     mean = points.mean(axis=0, dtype="float64")
     centred = points - mean
-    # Of the covariance: n may be much larger than d.
-    _, vectors = np.linalg.eigh(centred.T @ centred)
-    vectors = vectors[:, ::-1][:, :count]
+    if len(points) > points.shape[1]:
+        _, vectors = np.linalg.eigh(centred.T @ centred)
+        vectors = vectors[:, ::-1][:, :count]
+    else:  # The other matrix would not fit: photographs have thousands of values.
+        _, own = np.linalg.eigh(centred @ centred.T)
+        vectors = centred.T @ own[:, ::-1][:, : min(count, len(points) - 1)]
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=0), 1e-12)
     return lambda some: (some - mean) @ vectors
 
 

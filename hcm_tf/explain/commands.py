@@ -125,7 +125,7 @@ def make_atlas(
     chosen = sorted({inputs.level_index(name, known) for name in levels})
     with whole_directory(out) as directory:
         subject = find_subjects(run, decoder, source)[0]
-        latents = draw(run.prior, source.seed, samples)
+        latents = draw(run.choose(source.classes).prior, source.seed, samples)
         atlases = [
             atlas.level_atlas(decoder, latents, level, tiles)
             for level in chosen or range(len(known))
@@ -279,10 +279,12 @@ def _about(run: Run) -> str:
     model, levels = run.config.model, run.generator.levels
     normalizer = "" if model.normalizer == "none" else f"; {model.normalizer} blocks"
     gated = "; gated blocks" if model.gated_blocks else ""
+    size, data = model.image_size, run.config.data.public_name
+    selection = "; ".join(
+        level.selection(model.top_p, model.temperature) for level in levels
+    )
     return (
-        f"{run.config.data.dataset}, {model.image_size} by {model.image_size} pixels, "
-        f"step {run.step:,}; selection: "
-        f"{'; '.join(level.selection(model.top_p) for level in levels)}"
+        f"{data}, {size} by {size} pixels, step {run.step:,}; selection: {selection}"
         f"{normalizer}{gated}"
     )
 

@@ -10,7 +10,8 @@ from hcm_tf.explain.units import Units
 
 # Children drawn of a node, for the image and for each level.
 BRANCHES = (5, 3, 2, 2)
-SIDES = (160, 96, 64, 48, 32)
+# Of the image and of each level's pictures; 128 pixels have five levels.
+SIDES = (160, 96, 64, 48, 32, 24)
 GAP = 8
 COLUMN_GAP = 88
 MARGIN = 24

@@ -78,6 +78,32 @@ def write(run_dir: str | pathlib.Path, model: str, names: Names) -> None:
     files.write(path, text)
 
 
+def rename(run_dir: str | pathlib.Path, model: str, what: Any, name: Any) -> Names:
+    """Names one basis function; the others are as the file has them by now.
+
+    Args:
+        model: as of `read`.
+        what: `key` of the basis function.
+        name: "" takes its name away.
+
+    Returns:
+        All names.
+
+    Raises:
+        OSError, UserError, ValueError: as of `read` and `write`.
+    """
+    if not isinstance(what, str):
+        raise ValueError("what is named must be text")
+    if name != "":
+        checked({what: name})
+    found = read(run_dir, model)
+    found.pop(what, None)
+    if name:
+        found[what] = name
+    write(run_dir, model, found)
+    return found
+
+
 def _load(path: pathlib.Path) -> dict[str, Any] | None:
     """What a file of names holds, unchecked; None if there is no file."""
     try:

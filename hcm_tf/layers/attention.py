@@ -47,11 +47,15 @@ class LocationAttention(keras.layers.Layer):
         _, height, width, channels = x.shape
         places = height * width
         value = ops.reshape(self.value(x), (-1, places, channels))
-        learnt = ops.matmul(self.weights_of(x), value)
+        weights = ops.cast(self.weights_of(x), value.dtype)
+        learnt = ops.matmul(weights, value)
         return x + self.out(ops.reshape(learnt, (-1, height, width, channels)))
 
     def weights_of(self, x: Tensor) -> Tensor:
-        """What each location takes from each, `(batch, n n, n n)`; rows sum to 1."""
+        """What each location takes from each, `(batch, n n, n n)`; rows sum to 1.
+
+        In single precision at least: bfloat16 cannot add up shares.
+        """
         _, height, width, _ = x.shape
         query, key = self.query(x), self.key(x)
         narrow = query.shape[-1]
@@ -59,4 +63,5 @@ class LocationAttention(keras.layers.Layer):
             ops.reshape(part, (-1, height * width, narrow)) for part in (query, key)
         )
         scores = ops.matmul(query, ops.transpose(key, (0, 2, 1)))
+        scores = ops.cast(scores, self.variable_dtype)
         return sparsemax(scores / narrow**0.5)

@@ -28,6 +28,7 @@ class TileGate(ZeroConv2D):
             name="bias",
             shape=(1,),
             initializer=keras.initializers.Constant(tiles.BIAS),
+            autocast=False,
         )
         super().build(input_shape)
 
@@ -37,8 +38,7 @@ class TileGate(ZeroConv2D):
 
     def call(self, hidden: Tensor) -> Tensor:
         numbers = ops.cast(super().call(tiles.means(hidden)), self.variable_dtype)
-        bias = ops.convert_to_tensor(self.bias, dtype=self.variable_dtype)
-        return tiles.gate(numbers + bias)
+        return tiles.gate(numbers + self.bias)
 
     def compose(self, hidden: Tensor, kernel: Tensor, gates: Tensor) -> tuple:
         """What a block goes on with, and where the convolution is positive.

@@ -216,11 +216,13 @@ class Generator(Composition):
             matrix = None
         return ops.tanh(self._to_logits(code)), placed
 
-    def draw_background(self, latent: Tensor) -> Tensor:
+    def draw_background(
+        self, latent: Tensor, stages: Stage | tuple[Stage, ...] | None = None
+    ) -> Tensor:
         """The images without any part: what is behind them, `(batch, size, size, c)`.
 
         Args:
-            latent: as of `call`.
+            latent, stages: as of `call`.
 
         Raises:
             ValueError: there is no background.
@@ -231,7 +233,11 @@ class Generator(Composition):
         response = self._respond(*self._features(latent))
         own = np.arange(response.shape[-1]) < count
         code = response * ops.cast(own, response.dtype)
-        return ops.tanh(self.redraw(0, code, placing.background_sums(GRID)))
+        matrix = placing.background_sums(GRID)
+        for block, stage in zip(self.blocks, self._stages(stages)[1:], strict=True):
+            code = block(code, matrix, stage=stage)
+            matrix = None
+        return ops.tanh(self._to_logits(code))
 
     def preferences(self, latent: Tensor) -> Tensor:
         """The attributes before ReLU and selection, `(batch, 4, 4, attributes)`.

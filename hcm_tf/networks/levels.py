@@ -49,15 +49,18 @@ class Level:
         """Whether a value is kept or left out whole, so that rounding can decide it."""
         return RULES[self.rule].whole
 
-    def selection(self, top_p: float) -> str:
+    def selection(self, top_p: float, temperature: float) -> str:
         """How the level selects, in words.
 
         Args:
             top_p: of the rule of this name.
+            temperature: of the rules whose gates are shares.
         """
         count = self.competitors
         if self.sized:
             kept = f"k = {self.k} of {count}"
+            if not self.whole:
+                kept += f" at temperature {temperature:g}"
         elif self.rule == "top_p":
             kept = f"p = {top_p:g} of the sum of {count}"
         else:

@@ -60,7 +60,7 @@ def build_trainer(config: ExperimentConfig, replicas: int) -> Trainer:
         augment=train.augment,
     )
     operations.apply(trainer, train.execution, recompute=train.recompute)
-    trainer.compile(_adam(config), _adam(config))
+    trainer.compile(_adam(config), _adam(config, updates=config.train.critic_steps))
     return trainer
 
 
@@ -144,9 +144,10 @@ def saved_objects(trainer: Trainer) -> dict[str, tf.Module]:
     return {name: value for name, value in objects.items() if value is not None}
 
 
-def _adam(config: ExperimentConfig) -> keras.optimizers.Optimizer:
+def _adam(config: ExperimentConfig, updates: int = 1) -> keras.optimizers.Optimizer:
+    """An optimizer that is updated so many times a step; a schedule counts updates."""
     train = config.train
     rate = train.learning_rate
     if train.cooldown_steps:
-        rate = Cooldown(rate, train.steps, train.cooldown_steps)
+        rate = Cooldown(rate, updates * train.steps, updates * train.cooldown_steps)
     return FusedAdam(rate, beta_1=train.beta_1, beta_2=train.beta_2, epsilon=1e-8)

@@ -183,8 +183,11 @@ class Pictures(_StepCallback):
             "samples": images.grid(self.preview.samples()),
             "reconstructions": images.grid(self.preview.reconstructions(), columns=8),
         }
+        log = self.run_dir / METRICS_FILE
         with writing(self.run_dir), self.writer.as_default(step=step):
-            append(self.run_dir / METRICS_FILE, {"step": step, **self.measured})
+            # A finished run that is started again measures the same once more.
+            if step > self.first_step or not _is_measured(log, step):
+                append(log, {"step": step, **self.measured})
             for name, pixels in grids.items():
                 path = self.run_dir / "images" / f"{name}-{step:06d}.png"
                 images.write_png(path, pixels, scale=2)
@@ -314,6 +317,16 @@ def append(path: pathlib.Path, values: dict[str, Any]) -> None:
     """Adds one line of JSON to a file."""
     with path.open("a") as file:
         file.write(json.dumps(values) + "\n")
+
+
+def _is_measured(path: pathlib.Path, step: int) -> bool:
+    """Whether the last line of a log is a measurement of this step."""
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    try:
+        last = json.loads(lines[-1]) if lines else {}
+    except ValueError:
+        return False
+    return last.get("step") == step and "held_out_error" in last
 
 
 def forget_after(path: pathlib.Path, step: int) -> None:

@@ -262,6 +262,8 @@ def log_probability(one: Competition) -> Tensor:
 
 
 def _shares(one: Competition, project: Callable[[Tensor], Tensor]) -> Tensor:
+    if one.k == one.count:  # Dense, as of every rule that has a k.
+        return ops.ones_like(one.x)
     z = ops.moveaxis(scores(one), one.axis, -1)
     return ops.cast(ops.moveaxis(project(z), -1, one.axis), one.x.dtype)
 

@@ -34,7 +34,7 @@ class Api:
     def __init__(self, engine: Engine, run_dir: str | pathlib.Path) -> None:
         self.engine = engine
         self.run_dir = run_dir
-        self.names = names.read(run_dir, engine.model["hash"])
+        names.read(run_dir, engine.model["hash"])  # Refused now, not on the page.
         self.verbs: dict[str, Callable[[dict, dict], Message]] = {
             "model": self._model,
             "latent": self._latent,
@@ -132,20 +132,26 @@ class Api:
         return {"error": error}, {"gradient": gradient}
 
     def _names(self, values: dict, arrays: dict) -> Message:
-        return {"names": self.names}, {}
+        try:
+            found = names.read(self.run_dir, self.engine.model["hash"])
+        except UserError as error:
+            raise ValueError(str(error).removesuffix(".")) from error
+        return {"names": found}, {}
 
     def _rename(self, values: dict, arrays: dict) -> Message:
-        given = names.checked(values.get("names"))
+        model, key, name = (
+            self.engine.model["hash"],
+            values.get("key"),
+            values.get("name"),
+        )
         try:
-            names.write(self.run_dir, self.engine.model["hash"], given)
+            return {"names": names.rename(self.run_dir, model, key, name)}, {}
         except OSError as error:
             raise ValueError(
                 f"{names.FILE} cannot be written ({error.strerror})"
             ) from error
         except UserError as error:
             raise ValueError(str(error).removesuffix(".")) from error
-        self.names = given
-        return {}, {}
 
     def _picture(self, picture: Picture) -> Message:
         recording = picture.recording

@@ -10,6 +10,7 @@ from hcm_tf.networks import Generator
 from hcm_tf.networks.blocks import BlockGates
 from hcm_tf.operations.placing import Placing, PlacingStage
 from hcm_tf.prior import Posterior, Uniform
+from hcm_tf.sparsity.rules import Stage
 from hcm_tf.training.noise import Noise
 from hcm_tf.training.placing import Placer
 from hcm_tf.training.selection import Selection
@@ -40,6 +41,7 @@ class Drawn(NamedTuple):
         placing: where the parts are; None on the grid.
         shifts: of `Placer.shifts`, of reconstructions; None: they are not shifted.
         gates: of all blocks; None where nothing was recorded.
+        stages: by which it was drawn, as of `Selection.stages`.
     """
 
     images: tf.Tensor
@@ -49,6 +51,7 @@ class Drawn(NamedTuple):
     placing: Placing | None = None
     shifts: tf.Tensor | None = None
     gates: tuple[BlockGates, ...] | None = None
+    stages: tuple[Stage, ...] | None = None
 
 
 class Drawer:
@@ -133,11 +136,11 @@ class Drawer:
         recorded = self.recorded and update == self.critic_steps
         traced = recorded or bool(selection.terms)
         if self.placer is None and not traced:
-            return Drawn(self.generator(latents, stages=stages))
+            return Drawn(self.generator(latents, stages=stages), stages=stages)
         placing_stage, shifts = self._placing_stage(step, update, count)
         if not traced:
             image, placing = self.generator.draw(latents, stages, placing_stage)
-            return Drawn(image, placing=placing, shifts=shifts)
+            return Drawn(image, placing=placing, shifts=shifts, stages=stages)
         trace = self.generator.trace(latents, stages, placing_stage)
         terms = selection.terms
         return Drawn(
@@ -152,6 +155,7 @@ class Drawer:
             placing=trace.placing,
             shifts=shifts,
             gates=trace.gates,
+            stages=stages,
         )
 
     def _placing_stage(

@@ -38,6 +38,20 @@ class Reconstructed(NamedTuple):
     step: tf.Tensor
 
 
+class AskedOfFakes(NamedTuple):
+    """What is asked of fakes.
+
+    Attributes:
+        output: of theirs.
+        gradient: of the loss by the output, of this replica's share.
+        loss: this replica's share of the mean; 0 where only the gradient is meant.
+    """
+
+    output: tf.Tensor
+    gradient: tf.Tensor
+    loss: tf.Tensor | float = 0.0
+
+
 class Asked(NamedTuple):
     """What is asked of reconstructions.
 
@@ -55,10 +69,8 @@ class Asked(NamedTuple):
 class Regularizer:
     """One of them; asks nothing and keeps nothing unless a subclass does."""
 
-    def of_fakes(
-        self, drawn: Drawn, loss: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor] | None:
-        """Asked of fakes: an output of theirs, and its gradient; None: nothing.
+    def of_fakes(self, drawn: Drawn, loss: tf.Tensor) -> AskedOfFakes | None:
+        """Asked of fakes; None: nothing.
 
         Args:
             drawn: the fakes.
@@ -141,7 +153,9 @@ class Behind(Regularizer):
         self.weight = weight
 
     def of_reconstructions(self, made: Reconstructed) -> Asked:
-        alone = tf.cast(self.generator.draw_background(made.latents), tf.float32)
+        stages = made.drawn.stages
+        alone = self.generator.draw_background(made.latents, stages)
+        alone = tf.cast(alone, tf.float32)
         away = replicas.mean(
             tf.reduce_mean(tf.abs(alone - made.images), axis=(1, 2, 3))
         )
@@ -174,9 +188,10 @@ class Absolute(Regularizer):
     def __init__(self, weight: float) -> None:
         self.weight = weight
 
-    def of_fakes(self, drawn: Drawn, loss: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def of_fakes(self, drawn: Drawn, loss: tf.Tensor) -> AskedOfFakes:
         weights = tf.fill(tf.shape(drawn.penalty), self.weight)
-        return drawn.penalty, replicas.mean_weights(weights)
+        asked = self.weight * replicas.mean(drawn.penalty)
+        return AskedOfFakes(drawn.penalty, replicas.mean_weights(weights), asked)
 
     def of_reconstructions(self, made: Reconstructed) -> Asked:
         return Asked(self.weight * replicas.mean(made.drawn.penalty))
@@ -185,16 +200,20 @@ class Absolute(Regularizer):
 class ScoreFunction(Regularizer):
     """The rule reinforce's: the gradient of the expected loss by the chances drawn.
 
+    Each image's chances are weighed by its own loss. Where a critic's statistic of a
+    group, a threshold or a normaliser of the batch makes losses depend on other images
+    too, that part of the gradient is left out.
+
     Args:
-        weight: at 1 the gradient is unbiased.
+        weight: at 1 the gradient is unbiased, but for that.
     """
 
     def __init__(self, weight: float) -> None:
         self.weight = weight
 
-    def of_fakes(self, drawn: Drawn, loss: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def of_fakes(self, drawn: Drawn, loss: tf.Tensor) -> AskedOfFakes:
         lead = self.weight * replicas.lead(loss)
-        return drawn.chance, replicas.mean_weights(lead)
+        return AskedOfFakes(drawn.chance, replicas.mean_weights(lead))
 
     def of_reconstructions(self, made: Reconstructed) -> Asked:
         chance = made.drawn.chance

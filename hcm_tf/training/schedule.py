@@ -9,8 +9,8 @@ class Cooldown(keras.optimizers.schedules.LearningRateSchedule):
 
     Args:
         rate: the constant.
-        steps: of all training.
-        cooldown: steps of the fall, which ends with `steps`.
+        steps: updates in all training.
+        cooldown: updates of the fall, which ends with `steps`.
     """
 
     def __init__(self, rate: float, steps: int, cooldown: int) -> None:
@@ -19,7 +19,7 @@ class Cooldown(keras.optimizers.schedules.LearningRateSchedule):
         self.cooldown = cooldown
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
-        """The learning rate after `step` steps."""
+        """The learning rate after `step` updates."""
         left = (self.steps - tf.cast(step, tf.float32)) / self.cooldown
         return self.rate * tf.clip_by_value(left, 0.0, 1.0)
 

@@ -109,15 +109,23 @@ class Selection:
         )
 
     def log_probability(self, trace: Trace, stages: Sequence[Stage]) -> tf.Tensor:
-        """Logarithm of the chance of what the rule reinforce drew: `(batch,)`."""
-        found = [
-            rules.log_probability(layer.competition(response, stage))
+        """Logarithm of the chance of what the rule reinforce drew: `(batch,)`.
+
+        A level that keeps everything draws nothing: an order of all would be noise.
+        """
+        competitions = [
+            layer.competition(response, stage)
             for layer, response, stage in zip(
                 self._of("reinforce", self.generator.selections),
                 self._of("reinforce", trace.responses),
                 self._of("reinforce", stages),
                 strict=True,
             )
+        ]
+        found = [
+            # Zeros that know where they come from: there may be no other level.
+            rules.log_probability(one) if one.k < one.count else 0 * one.x
+            for one in competitions
         ]
         return tf.add_n(
             [

@@ -259,8 +259,9 @@ class Trainer(keras.Model):
         for regularizer in self.regularizers:
             asked = regularizer.of_fakes(drawn, loss)
             if asked is not None:
-                outputs.append(asked[0])
-                weights.append(asked[1])
+                outputs.append(asked.output)
+                weights.append(asked.gradient)
+                adversarial += asked.loss
         by = values_of(self.generator.trainable_variables)
         return (
             adversarial,

@@ -143,3 +143,13 @@ def test_what_cannot_be_compared_is_one_line(run_dir, tiny_run, monkeypatch, cap
         told = capsys.readouterr().err
         assert "drawn has no labels to compare discovered classes with" in told
         assert told.count("\n") == 1
+
+
+def test_images_of_more_values_than_there_are_images_have_them_too():
+    random = np.random.default_rng(0)
+    points = random.normal(size=(20, 300)) * np.linspace(3, 0.1, 300) + 3
+    others = random.normal(size=(7, 300))
+    _, _, vectors = np.linalg.svd(points - points.mean(0), full_matrices=False)
+    expected = (others - points.mean(0)) @ vectors[:19].T
+    found = discovered.principal(points, 64)(others)
+    np.testing.assert_allclose(np.abs(found), np.abs(expected), atol=1e-9)

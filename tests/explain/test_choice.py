@@ -34,7 +34,7 @@ def test_the_background_does_not_compete(behind):
     assert attributes.most == attributes.k + ALWAYS
     assert attributes.competitors == response.shape[-1] - ALWAYS
     told = f"k = {attributes.k} of {attributes.competitors}, and {ALWAYS} that are"
-    assert told in attributes.selection(0.9)
+    assert told in attributes.selection(0.9, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -43,12 +43,12 @@ def test_the_background_does_not_compete(behind):
         ("dense", "8x8 by dense, all 64"),
         ("l1", "8x8 by l1, all 64"),
         ("top_p", "8x8 by top_p, p = 0.8 of the sum of 64"),
-        ("sparsemax", "8x8 by sparsemax, k = 16 of 64"),
+        ("sparsemax", "8x8 by sparsemax, k = 16 of 64 at temperature 2"),
     ],
 )
 def test_a_report_says_what_decides_how_much_is_kept(rule, told):
     level = Level("8x8", (8, 8, 4), 16, placed=False, rule=rule)
-    assert level.selection(0.8) == told
+    assert level.selection(0.8, 2.0) == told
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -176,3 +176,19 @@ def test_what_is_no_name_is_not_written(tmp_path):
     with pytest.raises(ValueError, match="must be printable"):
         names.write(tmp_path, MODEL, {"8x8:3": "left\u202eeye"})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_name_changes_and_those_that_came_meanwhile_stay(tmp_path):
+    assert names.rename(tmp_path, MODEL, "8x8:3", "eye") == {"8x8:3": "eye"}
+    both = {"8x8:3": "eye", "8x8:5": "mouth"}
+    names.write(tmp_path, MODEL, both)  # By another page.
+    assert names.rename(tmp_path, MODEL, "8x8:3", "left eye") == {
+        **both,
+        "8x8:3": "left eye",
+    }
+    assert names.rename(tmp_path, MODEL, "8x8:3", "") == {"8x8:5": "mouth"}
+    assert names.rename(tmp_path, MODEL, "8x8:9", "") == {"8x8:5": "mouth"}
+    assert names.read(tmp_path, MODEL) == {"8x8:5": "mouth"}
+    for key, name in ((3, "eye"), ("8x8:3", None), ("", "eye"), ("a", "x" * 81)):
+        with pytest.raises(ValueError, match="name"):
+            names.rename(tmp_path, MODEL, key, name)

@@ -83,7 +83,11 @@ CARDS = {
             "sparsity": ("dense", "soft_top_k", "l1"),
             "normalizer": "sparse_switchable",
         },
-        ["attributes by dense, all 12; 8x8 by soft_top_k", "sparse_switchable blocks"],
+        [
+            "attributes by dense, all 12; 8x8 by soft_top_k, k = 16 of 64 at "
+            "temperature 1; ",
+            "sparse_switchable blocks",
+        ],
         ["top k", "whole", "gated"],
     ),
     "mixed": (
@@ -95,11 +99,14 @@ CARDS = {
         {
             **{"placement": "free", "presence": "hard", "opacity": "shared"},
             **{"stretch_parts": True, "background_attributes": 4},
+            **{"location_latents": True, "latent_size": 32},
+            **{"location_attention": True},
         },
         [
             "attributes by top_k, k = 3 of 8, and 4 that are always kept",
             "parts placed freely (presence hard, opacity shared, stretched), in front "
-            "of a background of 4 attributes.",
+            "of a background of 4 attributes, latent values of each location, "
+            "attention between locations.",
         ],
         ["gated"],
     ),

@@ -3,6 +3,8 @@
 import signal
 import types
 
+import pytest
+
 from hcm_tf.runs import callbacks
 
 
@@ -49,3 +51,19 @@ def test_time_goes_on_where_training_begins_again(monkeypatch):
         stop.release()
     assert ended == [False, False, False, True]
     assert stop.reason == "--seconds=10 are over"
+
+
+@pytest.mark.parametrize(
+    ("lines", "known"),
+    [
+        ([], False),
+        ([{"step": 4, "held_out_error": 0.5}], True),
+        ([{"step": 4, "held_out_error": 0.5}, {"step": 6, "drift": 1.0}], False),
+        ([{"step": 4, "drift": 1.0}], False),
+    ],
+)
+def test_a_finished_run_knows_that_it_was_measured(tmp_path, lines, known):
+    path = tmp_path / "metrics.jsonl"
+    for line in lines:
+        callbacks.append(path, line)
+    assert callbacks._is_measured(path, 4) == known

@@ -329,3 +329,11 @@ def test_at_a_low_temperature_capped_shares_are_top_k_and_others_go_to_one(rule)
 def test_a_rule_that_is_not_there_is_an_error(kind):
     with pytest.raises(ValueError, match="`rule` must be one of top_k, dense"):
         kind(3, "top_kk")
+
+
+@both
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule != "top_p"])
+def test_whoever_keeps_all_is_dense(kind, rule):
+    """As the flags say, of responses of either sign; top_p has a share, and no k."""
+    x = np.random.default_rng(9).normal(size=(2, 4, 4, 16)).astype("float32")
+    np.testing.assert_array_equal(gate(kind(16, rule), x), 1)

@@ -13,6 +13,7 @@ from hcm_tf.config import SPARSITIES, ModelConfig
 from hcm_tf.networks import Generator, build_generator
 from hcm_tf.operations import EXECUTIONS, apply
 from hcm_tf.runs import building
+from hcm_tf.sparsity import rules
 
 SMALL = ModelConfig(
     image_size=32, base_channels=4, attributes=20, latent_size=8, attribute_keep=0.25
@@ -214,3 +215,51 @@ def test_l1_makes_codes_small(tiny_config):
         return sum(np.abs(code).mean() for code in trace.codes)
 
     assert size(100.0) < 0.8 * size(0.0)
+
+
+def test_levels_that_keep_all_have_no_chance(tiny_config):
+    """Only the attributes draw: what is known of the others' orders would be noise."""
+    model = dataclasses.replace(
+        tiny_config.model, sparsity=("reinforce",), spatial_keep=(1.0,)
+    )
+    train = dataclasses.replace(tiny_config.train, batch_size=4)
+    config = dataclasses.replace(tiny_config, model=model, train=train)
+    drawer = building.build_trainer(config, 1).drawer
+    zero = tf.constant(0, tf.int64)
+    stages = drawer.selection.stages(zero, zero, 4)
+    trace = drawer.generator.trace(latents(4)[:, :6], stages)
+    found = drawer.selection.log_probability(trace, stages)
+    attributes = drawer.generator.selections[0]
+    alone = rules.log_probability(attributes.competition(trace.responses[0], stages[0]))
+    expected = np.sum(np.reshape(alone, (4, -1)), axis=1)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+    model = dataclasses.replace(model, attribute_keep=1.0)
+    trainer = building.build_trainer(dataclasses.replace(config, model=model), 1)
+    metrics = trainer.train_step({"image": tf.constant(batch(0)[:4])})
+    assert np.isfinite(float(metrics["generator_loss"]))
+    assert not float(metrics["left_out"])
+
+
+def test_the_logged_loss_has_the_penalty_of_fakes_too(tiny_config):
+    """Nothing else that is logged depends on the weight before the first update."""
+
+    def logged(weight):
+        config = dataclasses.replace(
+            tiny_config,
+            model=dataclasses.replace(tiny_config.model, sparsity=("l1",)),
+            train=dataclasses.replace(tiny_config.train, l1_weight=weight),
+        )
+        trainer = building.build_trainer(config, 1)
+        zero = tf.constant(0, tf.int64)
+        real = tf.constant(batch(0)[:4])
+        drawn = trainer.drawer
+        unbounded, _ = trainer.encoder.read(real)
+        fakes = drawn.images(drawn.latents(zero, 0, 4), zero, 0)
+        again = drawn.images(tf.tanh(unbounded), zero, 1)
+        penalties = float(tf.reduce_mean(fakes.penalty + again.penalty))
+        return float(trainer.train_step({"image": real})["generator_loss"]), penalties
+
+    (without, penalties), (found, _) = logged(0.0), logged(3.0)
+    assert penalties > 0.01
+    assert found - without == pytest.approx(3 * penalties, rel=1e-3)

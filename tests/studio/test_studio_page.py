@@ -294,6 +294,76 @@ def test_names_of_another_checkpoint_stay_too(browser, make_run, capsys):
     assert said.endswith("kept as names-01234567.json.")
 
 
+def test_clicks_do_not_wait_for_the_drawing(studio_page):
+    """Several in one go: each counts on what the one before has changed."""
+    page = studio_page
+    before = page.idle()
+
+    def click(*selectors):
+        page.page.evaluate(
+            "all => all.forEach((one) => document.querySelector(one).click())",
+            selectors,
+        )
+        return page.idle()
+
+    page.choose(1)
+    moved = click(*["[data-move='0,1']"] * 3)
+    (edit,) = state_of(page)["edits"]
+    assert edit["columns"] == 3
+    assert click(*["#undo"] * 3) == before
+    assert click(*["#redo"] * 3) == moved
+    for number in (2, 3):
+        page.press(f"#units li:nth-child({number}) .unit")
+        page.press("[data-do='2']")
+    *_, last = state_of(page)["edits"]
+    items = [f"#edits li:nth-child({number})" for number in (1, 2, 3)]
+    click(f"{items[0]} button", f"{items[1]} button", f"{items[2]} input")
+    assert state_of(page)["edits"] == [{**last, "on": False}]
+    # A part of the picture that is being left is no part of the next one.
+    click("#after", "#after", "[data-do='0']")
+    state = state_of(page)
+    assert (state["origin"]["seed"], state["edits"]) == (2, [])
+
+
+def test_two_pages_name_the_same_model(browser, make_run):
+    run_dir = make_run()
+    with (
+        serve(run_dir) as address,
+        opened(browser, address) as first,
+        opened(browser, address) as second,
+    ):
+        for number, page in enumerate((first, second), start=1):
+            page.choose(1)
+            page.press(f"#units li:nth-child({number}) .unit")
+            page.set("#name", f"part {number}")
+        assert "part 1" in second.page.text_content("#units")
+    found = json.loads((run_dir / "names.json").read_text())["names"]
+    assert sorted(found.values()) == ["part 1", "part 2"]
+
+
+def test_a_photograph_that_could_not_be_read_is_chosen_again(
+    browser, tiny_run, tmp_path
+):
+    path = tmp_path / "photo.png"
+    PIL.Image.new("RGB", (40, 40), (200, 40, 40)).save(path)
+    with serve(tiny_run) as address, opened(browser, address) as page:
+        page.page.click("#own summary")
+        page.page.route("**/api/encode", lambda route: route.fulfill(status=503))
+        page.page.set_input_files("#photo", path)
+        before = page.idle()
+        page.page.click("#refine")  # There is nothing to begin with.
+        assert page.idle() == before
+        assert page.page.text_content("#refine") == "Refine"
+        assert all("503" in one for one in page.complaints)
+        page.complaints.clear()
+        page.page.unroute("**/api/encode")
+        # A browser tells of no choice of what is chosen already.
+        assert page.page.input_value("#photo") == ""
+        page.page.set_input_files("#photo", path)
+        assert page.idle() != before
+        assert "encoder reads it" in page.page.text_content("#photo-error")
+
+
 def test_a_part_in_other_pictures(studio_page):
     page = studio_page
     page.choose(1)

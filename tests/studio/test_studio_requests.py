@@ -28,7 +28,7 @@ NUMBERS = st.one_of(
     st.text(max_size=5),
 )
 VALUES = st.dictionaries(
-    st.sampled_from([*NAMES, "truncation", "names", "classes", "other thing"]),
+    st.sampled_from([*NAMES, "truncation", "key", "name", "classes", "other thing"]),
     st.one_of(
         NUMBERS,
         st.lists(NUMBERS, max_size=3),

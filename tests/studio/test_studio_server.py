@@ -239,20 +239,24 @@ def test_the_slope_is_the_error_s(studio, ask, picture):
 def test_names_are_kept_with_the_run(studio, ask):
     assert ask("names")[0]["names"] == {}
     given = {"8x8:1": "left eye", "attributes:1,2:4": "hair, \u2019s"}
-    ask("rename", {"names": given})
+    for key, name in given.items():
+        found = ask("rename", {"key": key, "name": name})[0]["names"]
+    assert found == given
     assert ask("names")[0]["names"] == given
-    engine = studio.api.engine
-    again = Api(engine, studio.api.run_dir)
-    assert again.names == given
+    model = studio.api.engine.model["hash"]
+    assert names.read(studio.api.run_dir, model) == given
     assert names.read(studio.api.run_dir, "0" * 16) == {}  # Another model's.
 
 
 @pytest.mark.parametrize(
-    "given",
-    [None, [], {"a": 1}, {"a": ""}, {"a": "x" * 81}, {"a": "\u001b[31m"}, {"": "x"}],
+    ("key", "name"),
+    [
+        *((None, "x"), ([], "x"), ({}, ""), ("a", 1), ("a", None), ("a", "x" * 81)),
+        *(("a", "\u001b[31m"), ("", "x")),
+    ],
 )
-def test_odd_names_are_refused(studio, given):
-    response = post(studio, "rename", wire.pack({"names": given}, {}))
+def test_odd_names_are_refused(studio, key, name):
+    response = post(studio, "rename", wire.pack({"key": key, "name": name}, {}))
     assert response.status_code == 400
     assert "name" in response.text
 
@@ -261,7 +265,7 @@ def test_what_is_no_file_of_names_any_more_is_said(studio, tmp_path):
     mine = Studio(Api(studio.api.engine, tmp_path))
     mine.port, path = PORT, tmp_path / names.FILE
     path.write_text("mine")
-    response = post(mine, "rename", wire.pack({"names": {"8x8:1": "eye"}}, {}))
+    response = post(mine, "rename", wire.pack({"key": "8x8:1", "name": "eye"}, {}))
     assert response.status_code == 400
     assert response.text.endswith("cannot be read as names. Mend it or move it away.")
     assert path.read_text() == "mine"

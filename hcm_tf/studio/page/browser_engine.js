@@ -25,10 +25,16 @@ export async function openInBrowser() {
     });
   const model = await ask("open", await modelFile());
   const stored = `names of ${model.hash}`;
+  const readNames = async () => JSON.parse(localStorage.getItem(stored) ?? "{}");
   return {
     model,
-    readNames: async () => JSON.parse(localStorage.getItem(stored) ?? "{}"),
-    writeNames: async (names) => localStorage.setItem(stored, JSON.stringify(names)),
+    readNames,
+    rename: async (key, name) => {
+      const { [key]: _, ...others } = await readNames(); // Another page may have named more.
+      const names = name ? { ...others, [key]: name } : others;
+      localStorage.setItem(stored, JSON.stringify(names));
+      return names;
+    },
     ...Object.fromEntries(VERBS.map((verb) => [verb, (...args) => ask(verb, ...args)])),
   };
 }

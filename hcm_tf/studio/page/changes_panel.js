@@ -34,18 +34,25 @@ export class ChangesPanel {
     const canvas = element("canvas");
     const source = await studio.composer.open(edit.donor ?? studio.state.origin);
     paintPart(canvas, await (edit.do === "swap" ? source.cell(edit.level, edit.unit) : source.part(edit.level, edit.unit)), studio.model);
-    const replace = (values, key) =>
-      studio.change({ edits: studio.state.edits.map((other, at) => (at === place ? { ...other, ...values } : other)) }, key);
+    // What this item is of, whatever was done to the list since it was made.
+    let own = edit;
+    const replaced = (values) => studio.state.edits.map((other) => (other === own ? { ...own, ...values } : other));
+    const replace = (values) => {
+      const at = studio.state.edits.indexOf(own);
+      if (at < 0) return;
+      studio.change({ edits: replaced(values) });
+      own = studio.state.edits[at];
+    };
     const on = element("input", { type: "checkbox", checked: edit.on });
     on.setAttribute("aria-label", `Change ${place + 1} counts`);
     on.onchange = () => replace({ on: on.checked });
     const strength = element("input", { type: "range", min: -1, max: 3, step: 0.25, value: edit.factor });
     strength.setAttribute("aria-label", `Strength of change ${place + 1}`);
-    strength.oninput = () => studio.preview({ edits: studio.state.edits.map((other, at) => (at === place ? { ...other, factor: Number(strength.value) } : other)) });
+    strength.oninput = () => studio.preview({ edits: replaced({ factor: Number(strength.value) }) });
     strength.onchange = () => replace({ factor: Number(strength.value) });
     const drop = element("button", { textContent: "Drop" });
     drop.setAttribute("aria-label", `Drop change ${place + 1}`);
-    drop.onclick = () => studio.change({ edits: studio.state.edits.filter((_, at) => at !== place) });
+    drop.onclick = () => studio.change({ edits: studio.state.edits.filter((other) => other !== own) });
     return element("li", {}, on, canvas, strength, element("span", { textContent: this.words(edit, source) }), drop);
   }
 

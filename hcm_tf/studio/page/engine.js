@@ -52,7 +52,8 @@
  *   Mean squared error of the latent's picture to pixels in [-1, 1], and its gradient;
  *   0 for labels.
  * @property {() => Promise<Object<string, string>>} readNames  By key, see names.js.
- * @property {(names: Object<string, string>) => Promise<void>} writeNames
+ * @property {(key: string, name: string) => Promise<Object<string, string>>} rename
+ *   "" takes the name away; returns all names, those of other pages too.
  */
 
 import { openInBrowser } from "./browser_engine.js";

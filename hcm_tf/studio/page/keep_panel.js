@@ -18,7 +18,11 @@ export class KeepPanel {
     byId("save-session").onclick = () => doing(() => downloadText(`${this.title}.json`, toText(studio.state, studio.model.hash)));
     byId("save-tree").onclick = () => doing(() => this.saveTree());
     byId("save-names").onclick = () => doing(() => downloadText("names.json", studio.names.toText()));
-    byId("session").onchange = () => doing(() => this.openSession(byId("session").files[0]));
+    byId("session").onchange = () => {
+      const [file] = byId("session").files;
+      byId("session").value = ""; // Else the same file, mended, could not be chosen again.
+      doing(() => this.openSession(file));
+    };
   }
 
   get title() {
@@ -53,7 +57,6 @@ export class KeepPanel {
     if (file.size > LARGEST_FILE) throw new Error(`${file.name} is too large for a session.`);
     const state = fromText(await file.text(), this.studio.model);
     this.studio.history.change(state);
-    byId("session").value = "";
     await this.studio.show();
   }
 }

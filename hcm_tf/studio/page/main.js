@@ -54,12 +54,10 @@ class Studio {
     return this.draws.donor();
   }
 
-  /** Puts other values on the table. */
+  /** Puts other values on the table, at once: the next click counts on them. Drawing follows. */
   change(values) {
-    this.doing(() => {
-      this.history.change({ ...this.state, ...values });
-      return this.show();
-    });
+    this.history.change({ ...this.state, ...values });
+    this.doing(() => this.show(), "show");
   }
 
   /** Paints a state that is not kept, as while a slider moves; the newest wins. */
@@ -72,10 +70,13 @@ class Studio {
   }
 
   step(by) {
-    this.doing(() => {
-      this.history.step(by);
-      return this.show();
-    });
+    this.history.step(by);
+    this.doing(() => this.show(), "show");
+  }
+
+  /** Whether what is shown is of the state's origin, and not of one that is being left. */
+  get arrived() {
+    return this.picture !== null && JSON.stringify(this.picture.origin) === JSON.stringify(this.state.origin);
   }
 
   ask(box) {
@@ -84,14 +85,13 @@ class Studio {
 
   /** Paints the state, and asks anew what made the picture, if it is another one. */
   async show() {
-    const { state, model } = this;
-    const before = this.picture;
+    const { state, model, arrived } = this;
     this.picture = await this.composer.open(state.origin);
     const { logits, rechosen } = await this.composer.draw(state);
     this.shown = logits;
-    if (this.picture !== before) this.region = null;
+    if (!arrived) this.region = null;
     this.repaint();
-    if (this.picture !== before) {
+    if (!arrived) {
       await this.parts.choose(null);
       await this.ask({ top: 0, left: 0, bottom: model.imageSize, right: model.imageSize });
     }

@@ -26,10 +26,7 @@ export class Names {
   async set(level, unit, name) {
     const key = keyOf(this.engine.model, level, unit);
     const cleaned = name.replace(/\p{C}/gu, " ").trim().slice(0, LONGEST);
-    const { [key]: _, ...others } = this.known;
-    const changed = cleaned ? { ...others, [key]: cleaned } : others;
-    await this.engine.writeNames(changed);
-    this.known = changed;
+    this.known = await this.engine.rename(key, cleaned);
   }
 
   toText() {

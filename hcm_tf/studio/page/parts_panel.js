@@ -153,6 +153,7 @@ export class PartsPanel {
   }
 
   borrow(kind, unit) {
+    if (!this.chosen || !this.studio.arrived) return;
     const { level } = this.chosen;
     const made = { do: kind, level, unit, factor: 1, rows: 0, columns: 0, on: true, donor: this.studio.donor() };
     this.studio.change({ edits: [...this.studio.state.edits, made] });
@@ -160,7 +161,7 @@ export class PartsPanel {
 
   /** Adds a change of the chosen part, or alters the one it has. */
   change({ factor, rows = 0, columns = 0 }) {
-    if (!this.chosen) return;
+    if (!this.chosen || !this.studio.arrived) return;
     const { edits } = this.studio.state;
     const { level, unit } = this.chosen;
     const same = (one) => one.do === "change" && one.level === level && one.unit === unit;

@@ -12,7 +12,11 @@ export class PhotoPanel {
   /** @param {object} studio  see main.js. */
   constructor(studio) {
     Object.assign(this, { studio, pixels: null, latent: null, first: null, going: false });
-    byId("photo").onchange = () => this.open(byId("photo").files[0]);
+    byId("photo").onchange = () => {
+      const [file] = byId("photo").files;
+      byId("photo").value = ""; // Else the same file could not be chosen again.
+      this.open(file);
+    };
     byId("refine").onclick = () => (this.going ? this.stop() : this.refine());
     const stage = byId("stage");
     stage.ondragover = (event) => event.preventDefault();
@@ -27,10 +31,12 @@ export class PhotoPanel {
     this.stop();
     this.studio.doing(async () => {
       this.pixels = await shrink(file, this.studio.model);
+      this.latent = this.first = null; // Of the picture before, if this one cannot be read.
+      byId("photo-error").textContent = "";
       this.show();
       this.latent = await this.studio.engine.encode(this.pixels);
       const { error } = await this.studio.engine.slope(this.latent, this.pixels);
-      this.first = error;
+      this.first = { error };
       this.tell(error, "as the encoder reads it");
       await this.take();
     });
@@ -69,7 +75,7 @@ export class PhotoPanel {
 
   /** Adam on the latent, as the chosen classes; see explain/refine.py. The best of all steps counts. */
   async refine() {
-    if (!this.pixels) return;
+    if (!this.first) return;
     this.going = true;
     byId("refine").textContent = "Stop";
     const progress = byId("refine-progress");
@@ -83,7 +89,7 @@ export class PhotoPanel {
       for (let step = 1; step <= STEPS + 1 && this.going && pixels === this.pixels; step += 1) {
         const { error, gradient } = await engine.slope(latent, pixels);
         if (error < best.error) best = { error, latent };
-        this.tell(best.error, `after ${step - 1} steps (${this.first.toFixed(4)} before)`);
+        this.tell(best.error, `after ${step - 1} steps (${this.first.error.toFixed(4)} before)`);
         progress.value = (step - 1) / STEPS;
         latent = latent.map((value, entry) => {
           moment[entry] = 0.9 * moment[entry] + 0.1 * gradient[entry];

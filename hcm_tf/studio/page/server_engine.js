@@ -46,7 +46,7 @@ export async function openOnServer() {
       return { ...values, ...arrays };
     },
     readNames: async () => (await ask("names")).values.names,
-    writeNames: async (names) => { await ask("rename", { names }); },
+    rename: async (key, name) => (await ask("rename", { key, name })).values.names,
   };
 }
 
