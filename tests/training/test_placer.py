@@ -10,7 +10,9 @@ from replicas import running, saved
 from hcm_tf import losses
 from hcm_tf.operations.placing import NUMBERS, read
 from hcm_tf.runs import building
+from hcm_tf.sparsity.rules import Stage
 from hcm_tf.training import augmentation
+from hcm_tf.training.drawing import Drawn
 from hcm_tf.training.noise import STREAMS, Noise
 from hcm_tf.training.placing import Placer
 from hcm_tf.training.regularizers import Behind, Reconstructed
@@ -137,11 +139,20 @@ def test_the_background_alone_is_asked_for_the_image(tiny_config):
     nobody = trace.placing._replace(presence=0 * trace.placing.presence)
     sums = trainer.generator.sums(nobody)
     alone = np.tanh(trainer.generator.redraw(0, trace.codes[0], sums))
-    made = Reconstructed(images, tf.constant(latents), None, None, None)
+    drawn = Drawn(tf.constant(images))
+    made = Reconstructed(images, tf.constant(latents), drawn, None, None)
     asked = behind.of_reconstructions(made)
     expected = np.mean(np.abs(alone - images))
     assert float(asked.loss) == pytest.approx(3 * expected, rel=1e-4)
     assert float(asked.metrics["background_error"]) == pytest.approx(expected, 1e-4)
+    # While nothing is left out yet, it is not left out of the background either.
+    stages = (Stage(leak=1.0),) * len(trainer.generator.levels)
+    mild = behind.of_reconstructions(made._replace(drawn=Drawn(images, stages=stages)))
+    alone = trainer.generator.draw_background(latents, stages)
+    assert float(mild.loss) == pytest.approx(
+        3 * np.mean(np.abs(alone - images)), rel=1e-6
+    )
+    assert float(mild.loss) != pytest.approx(float(asked.loss), rel=1e-5)
     assert 0 < run([0])["background_error"] < 2
 
 
