@@ -378,10 +378,14 @@ def summary(table: dict[str, Any]) -> str:
         parts.append(_markdown(rows, _columns(FURTHER)))
     if table.get("step_ms"):
         times = table["step_ms"]
-        first = times[table["plan"]["reference"]]
-        lines = ["| row | ms a step | of the reference's |", "|---|---|---|"]
+        first, steps = times[table["plan"]["reference"]], table["plan"]["steps"]
+        lines = [
+            "| row | ms a step | of the reference's | steps, in equal time |",
+            "|---|---|---|---|",
+        ]
         lines += [
-            f"| {row} | {ms:.1f} | {ms / first:.2f} |" for row, ms in times.items()
+            f"| {row} | {ms:.1f} | {ms / first:.2f} | {steps * first / ms:,.0f} |"
+            for row, ms in times.items()
         ]
         parts.append("\n".join(lines))
     return "\n\n".join(filter(None, parts))

@@ -183,16 +183,18 @@ def frontier(curve: dict[str, Any], points: dict[str, Any], path: pathlib.Path) 
     named += [(row, place, INK) for row, place in beside.items()]
     lowered = []
     for name, (bits, error), color in sorted(named, key=lambda one: -one[1][1]):
+        width = 1.045 ** len(name)  # A factor, on this axis.
         # To the left where another point would be under the name, and of the curve.
         left = color == ACCENT or any(
-            1 <= x / bits < 1.4 and abs(y - error) < 0.012
+            1 <= x / bits < width and abs(y - error) < 0.012
             for _, (x, y), _ in named
             if (x, y) != (bits, error)
         )
         lower = 0.0
         if left:  # Names to the left of neighbours stand below each other.
-            lower = max(0.0, 0.013 - min((y - error for y in lowered), default=1.0))
-            lowered.append(error - lower)
+            beside = [y for x, end, y in lowered if x < bits and bits / width < end]
+            lower = max(0.0, 0.013 - min((y - error for y in beside), default=1.0))
+            lowered.append((bits / width, bits, error - lower))
         panel.annotate(
             name,
             (bits, error - lower),

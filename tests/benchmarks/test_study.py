@@ -171,7 +171,7 @@ def test_the_summary_has_means_deviations_and_differences():
     table = {
         "runs": runs,
         "step_ms": {"a": 2.5, "b": 3.25},
-        "plan": {"reference": "a"},
+        "plan": {"reference": "a", "steps": 2600},
     }
     first, differences, times = study.summary(table).split("\n\n")
     heading = "consistency above another unit's"
@@ -184,7 +184,7 @@ def test_the_summary_has_means_deviations_and_differences():
     ]
     # Of the same seeds: the means of a and b differ by 24.5.
     assert differences.splitlines()[2:] == ["| b | 2 | 25 ± 0 | 0 ± 0 |"]
-    assert times.splitlines()[-1] == "| b | 3.2 | 1.30 |"
+    assert times.splitlines()[-1] == "| b | 3.2 | 1.30 | 2,000 |"
 
 
 def test_steps_of_all_rows_are_timed():
