@@ -1,7 +1,6 @@
 """The model card beside an export, written from what the run directory says."""
 
 import datetime
-import json
 import pathlib
 from collections.abc import Sequence
 
@@ -193,7 +192,8 @@ def _licence(dataset: str) -> str:
 def scores(run_dir: str | pathlib.Path, step: int) -> str:
     """The last measurement up to the exported step, as a list."""
     measured = {}
-    for record in records(pathlib.Path(run_dir) / run_directory.METRICS_FILE):
+    log = pathlib.Path(run_dir) / run_directory.METRICS_FILE
+    for record in run_directory.records(log):
         if record["step"] <= step and "held_out_error" in record:
             measured = record
     if not measured:
@@ -206,19 +206,6 @@ def scores(run_dir: str | pathlib.Path, step: int) -> str:
     return f"Measured at step {measured['step']} (`hcm_tf/runs/preview.py`):\n\n" + (
         "\n".join(lines) + "\n"
     )
-
-
-def records(path: pathlib.Path) -> list[dict]:
-    """What a run logged; a line that it was stopped in the middle of does not count."""
-    found = []
-    # A power cut leaves bytes of any kind.
-    text = path.read_text(errors="replace") if path.exists() else ""
-    for line in text.splitlines():
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            continue
-    return found
 
 
 def explained(name: str) -> str:

@@ -67,8 +67,8 @@ def _config(run_dir: pathlib.Path) -> str:
     config = json.loads((run_dir / checkpoint.CONFIG_FILE).read_text())
     config["provenance"].pop("command", None)
     origin = config["provenance"].get("init_from", {})
-    name = DataConfig(dataset=config["data"]["dataset"]).public_name
-    config["data"] |= {"dataset": name, "data_dir": "", "manual_dir": ""}
+    dataset = DataConfig(dataset=config["data"]["dataset"]).public_name
+    config["data"] |= {"dataset": dataset, "data_dir": "", "manual_dir": ""}
     for holder, name in ((config["train"], "init_from"), (origin, "run_dir")):
         if holder.get(name):
             holder[name] = pathlib.Path(holder[name]).name
@@ -77,11 +77,11 @@ def _config(run_dir: pathlib.Path) -> str:
 
 def _measured(path: pathlib.Path, step: int) -> str:
     """The last measurement up to a step, as a line of `metrics.jsonl`."""
-    from export import model_card
+    from hcm_tf.runs import run_directory
 
     measured = [
         record
-        for record in model_card.records(path)
+        for record in run_directory.records(path)
         if "held_out_error" in record and record["step"] <= step
     ]
     return f"{json.dumps(measured[-1])}\n" if measured else ""

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from hcm_tf import files, images
 from hcm_tf.runs.divergence import Guard
 from hcm_tf.runs.preview import Preview
-from hcm_tf.runs.run_directory import METRICS_FILE, writing
+from hcm_tf.runs.run_directory import METRICS_FILE, records, writing
 from hcm_tf.runs.workers import ALONE, Workers
 
 SHOWN = {
@@ -321,11 +321,7 @@ def append(path: pathlib.Path, values: dict[str, Any]) -> None:
 
 def _is_measured(path: pathlib.Path, step: int) -> bool:
     """Whether the last line of a log is a measurement of this step."""
-    lines = path.read_bytes().splitlines() if path.exists() else []
-    try:
-        last = json.loads(lines[-1]) if lines else {}
-    except ValueError:
-        return False
+    last = [{}, *records(path)][-1]
     return last.get("step") == step and "held_out_error" in last
 
 

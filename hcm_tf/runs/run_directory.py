@@ -40,6 +40,19 @@ def writing(workdir: pathlib.Path) -> Iterator[None]:
         ) from error
 
 
+def records(log: pathlib.Path) -> list[dict[str, Any]]:
+    """What a run logged; a line that it was stopped in the middle of does not count."""
+    found = []
+    # A power cut leaves bytes of any kind.
+    text = log.read_text(errors="replace") if log.exists() else ""
+    for line in text.splitlines():
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            continue
+    return [record for record in found if isinstance(record, dict)]
+
+
 def make(workdir: pathlib.Path) -> None:
     """Makes the directory, or finds that it can be written.
 

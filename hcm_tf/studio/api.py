@@ -139,19 +139,16 @@ class Api:
         return {"names": found}, {}
 
     def _rename(self, values: dict, arrays: dict) -> Message:
-        model, key, name = (
-            self.engine.model["hash"],
-            values.get("key"),
-            values.get("name"),
-        )
+        given = values.get("key"), values.get("name")
         try:
-            return {"names": names.rename(self.run_dir, model, key, name)}, {}
+            found = names.rename(self.run_dir, self.engine.model["hash"], *given)
         except OSError as error:
             raise ValueError(
                 f"{names.FILE} cannot be written ({error.strerror})"
             ) from error
         except UserError as error:
             raise ValueError(str(error).removesuffix(".")) from error
+        return {"names": found}, {}
 
     def _picture(self, picture: Picture) -> Message:
         recording = picture.recording

@@ -4,7 +4,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from hcm_tf.explain import atlas
+from hcm_tf.explain import atlas, commands
 from hcm_tf.explain.attribution import relative_error
 from hcm_tf.explain.units import Units
 
@@ -80,3 +80,25 @@ def test_written_atlases(recorded, tmp_path):
     sheet = atlases[0].transparent_sheet()
     assert sheet.shape[-1] == 4
     assert set(np.unique(sheet[..., 3])) == {0, 255}
+
+
+@pytest.mark.parametrize(("classes", "shares"), [((), 3), (("square",), 1)])
+def test_an_atlas_of_a_class_is_of_that_class(
+    labelled_run, tmp_path, monkeypatch, classes, shares
+):
+    seen = []
+    plain = atlas.level_atlas
+
+    def level_atlas(decoder, latents, *more):
+        seen.append(np.asarray(latents))
+        return plain(decoder, latents, *more)
+
+    monkeypatch.setattr(atlas, "level_atlas", level_atlas)
+    source = commands.Source(classes=classes)
+    out = tmp_path / "atlas"
+    options = {"levels": ["8x8"], "samples": 20, "tiles": 4, "memory_mb": 256.0}
+    commands.make_atlas(labelled_run, out, source, **options)
+    (latents,) = seen
+    drawn = latents[:, -6:-3].mean(axis=0)  # As the first label's three classes.
+    assert np.count_nonzero(drawn) == shares
+    assert drawn[1] == 1 or not classes

@@ -36,7 +36,7 @@ export class PhotoPanel {
       this.show();
       this.latent = await this.studio.engine.encode(this.pixels);
       const { error } = await this.studio.engine.slope(this.latent, this.pixels);
-      this.first = { error };
+      this.first = error;
       this.tell(error, "as the encoder reads it");
       await this.take();
     });
@@ -75,7 +75,7 @@ export class PhotoPanel {
 
   /** Adam on the latent, as the chosen classes; see explain/refine.py. The best of all steps counts. */
   async refine() {
-    if (!this.first) return;
+    if (this.first === null) return;
     this.going = true;
     byId("refine").textContent = "Stop";
     const progress = byId("refine-progress");
@@ -89,7 +89,7 @@ export class PhotoPanel {
       for (let step = 1; step <= STEPS + 1 && this.going && pixels === this.pixels; step += 1) {
         const { error, gradient } = await engine.slope(latent, pixels);
         if (error < best.error) best = { error, latent };
-        this.tell(best.error, `after ${step - 1} steps (${this.first.error.toFixed(4)} before)`);
+        this.tell(best.error, `after ${step - 1} steps (${this.first.toFixed(4)} before)`);
         progress.value = (step - 1) / STEPS;
         latent = latent.map((value, entry) => {
           moment[entry] = 0.9 * moment[entry] + 0.1 * gradient[entry];
