@@ -31,7 +31,11 @@ def write(path: str | os.PathLike, contents: bytes | str) -> None:
 
 @contextlib.contextmanager
 def staging(base: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A directory to fill in `base`, removed at the end unless it was renamed."""
+    """A directory to fill in `base`, removed at the end unless it was renamed.
+
+    So is `base`, if it was made for it and is empty then.
+    """
+    missing = _missing(base)
     base.mkdir(parents=True, exist_ok=True)
     directory = pathlib.Path(tempfile.mkdtemp(prefix=".partial-", dir=base))
     directory.chmod(0o755)  # A server often runs as somebody else.
@@ -39,6 +43,7 @@ def staging(base: pathlib.Path) -> Iterator[pathlib.Path]:
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+        _remove(missing)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from hcm_tf.errors import UserError
-from hcm_tf.files import whole_directory
+from hcm_tf.files import staging, whole_directory
 
 
 def test_files_arrive_together_and_others_stay(tmp_path):
@@ -57,6 +57,20 @@ def test_what_was_moved_before_an_error_goes_too(tmp_path, monkeypatch):
         for name in ("a", "sub/x", "y"):
             (directory / name).write_text("1")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_made_for_staging_goes_unless_something_came_of_it(tmp_path):
+    base = tmp_path / "models" / "generator"
+    with pytest.raises(RuntimeError), staging(base) as directory:  # noqa: PT012
+        (directory / "x").write_text("1")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+    with staging(base) as directory:
+        directory.rename(base / "1")
+    assert [path.name for path in base.iterdir()] == ["1"]
+    with staging(base):
+        pass
+    assert [path.name for path in base.iterdir()] == ["1"]
 
 
 def test_a_file_is_refused(tmp_path):
